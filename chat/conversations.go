@@ -1,0 +1,245 @@
+package chat
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// Draft is a message as its sender writes it.
+type Draft struct {
+	Kind           MessageKind // "" = text
+	Body           string
+	ReplyTo        *int64
+	Mentions       []ID
+	IdempotencyKey string // "" = none: sending again makes another message
+}
+
+func errNoConversation() error {
+	return NotFound("There is no such conversation.")
+}
+
+// SendToUser sends a private message. The second result tells that this is the
+// replay of a message that was stored before, under the same key.
+func (s *Service) SendToUser(ctx context.Context, caller Caller, to ID, draft Draft) (Message, bool, error) {
+	if to == caller.User {
+		return Message{}, false, Invalid("user_id", "must be another user")
+	}
+	out, err := s.outgoing(caller, draft)
+	if err != nil {
+		return Message{}, false, err
+	}
+	out.Target = KindPrivate
+	out.ConversationID, err = s.privateConversation(ctx, caller.User, to)
+	if err != nil {
+		return Message{}, false, err
+	}
+	return s.send(ctx, out)
+}
+
+// privateConversation returns the conversation of two users, making it before
+// the first message. One that may not be written to is not made.
+func (s *Service) privateConversation(ctx context.Context, from, to ID) (ID, error) {
+	id, err := s.store.PrivateConversation(ctx, from, to)
+	if !isCode(err, CodeNotFound) {
+		return id, err
+	}
+	err = s.commit(ctx, func(tx Tx) error {
+		if err := tx.LockUsers(from, to); err != nil {
+			return err
+		}
+		relation, err := tx.RelationOf(from, to)
+		if err != nil {
+			return err
+		}
+		if err := relation.MaySend(); err != nil {
+			return err
+		}
+		id, err = tx.EnsurePrivateConversation(s.ids.Next(), from, to)
+		return err
+	})
+	return id, err
+}
+
+// SendToGroup sends a message to all members of a group, of which the caller is one.
+func (s *Service) SendToGroup(ctx context.Context, caller Caller, group ID, draft Draft) (Message, bool, error) {
+	out, err := s.outgoing(caller, draft)
+	if err != nil {
+		return Message{}, false, err
+	}
+	out.Target, out.ConversationID = KindGroup, group
+	message, replayed, err := s.send(ctx, out)
+	if isCode(err, CodeNotFound) {
+		// Whether it is forbidden or not there depends on who may know of the group.
+		if _, err := s.requireMember(ctx, caller, group); err != nil {
+			return Message{}, false, err
+		}
+	}
+	return message, replayed, err
+}
+
+// outgoing checks a draft and makes it a message, but for where it goes.
+func (s *Service) outgoing(caller Caller, draft Draft) (Outgoing, error) {
+	if draft.Kind == "" {
+		draft.Kind = KindText
+	}
+	var faults fieldErrors
+	oneOf(&faults, "kind", draft.Kind, KindText)
+	faults.text("body", draft.Body, 1, s.limits.MaxMessageLength)
+	if draft.Body != "" && strings.TrimSpace(draft.Body) == "" {
+		faults.add("body", "must not be blank")
+	}
+	if len(draft.Mentions) > s.limits.MaxMentions {
+		faults.add("mentions", "must name at most "+decimal(s.limits.MaxMentions)+" users")
+	}
+	s.checkKey(&faults, draft.IdempotencyKey)
+	if err := faults.err(); err != nil {
+		return Outgoing{}, err
+	}
+	mentions := slices.Clone(draft.Mentions)
+	slices.Sort(mentions)
+	return Outgoing{
+		SenderID: caller.User, Kind: draft.Kind, Body: draft.Body, ReplyTo: draft.ReplyTo,
+		Mentions: slices.Compact(mentions), IdempotencyKey: draft.IdempotencyKey, At: TimeOf(s.now()),
+	}, nil
+}
+
+func (s *Service) send(ctx context.Context, out Outgoing) (Message, bool, error) {
+	if out.IdempotencyKey != "" {
+		out.Fingerprint = fingerprint(out.ConversationID, out.Kind, out.Body, out.ReplyTo, out.Mentions)
+	}
+	outcome, err := s.sender.Send(ctx, out)
+	return outcome.Message, outcome.Replayed, err
+}
+
+// Conversations lists the caller's conversations, newest activity first.
+func (s *Service) Conversations(ctx context.Context, caller Caller, page Page) (List[Conversation], error) {
+	page, err := s.page(page)
+	if err != nil {
+		return List[Conversation]{}, err
+	}
+	return s.store.Conversations(ctx, caller.User, page)
+}
+
+// Conversation returns one of the caller's conversations.
+func (s *Service) Conversation(ctx context.Context, caller Caller, id ID) (Conversation, error) {
+	return s.store.ConversationFor(ctx, id, caller.User)
+}
+
+// History returns messages of one of the caller's conversations.
+func (s *Service) History(ctx context.Context, caller Caller, id ID, query HistoryQuery) (History, error) {
+	page, err := s.page(Page{Limit: query.Limit})
+	if err != nil {
+		return History{}, err
+	}
+	query.Limit = page.Limit
+	var faults fieldErrors
+	given := 0
+	for _, bound := range []struct {
+		field string
+		seq   *int64
+	}{{"before_seq", query.BeforeSeq}, {"after_seq", query.AfterSeq}, {"around_seq", query.AroundSeq}} {
+		if bound.seq == nil {
+			continue
+		}
+		if given++; given > 1 {
+			faults.add(bound.field, "must be the only one of before_seq, after_seq and around_seq")
+		}
+		if *bound.seq < 0 {
+			faults.add(bound.field, "must not be negative")
+		}
+	}
+	if err := faults.err(); err != nil {
+		return History{}, err
+	}
+	return s.store.History(ctx, id, caller.User, query)
+}
+
+// MarkRead notes how far the caller has read a conversation. It only moves
+// forward: an older seq changes nothing and is answered with what stands.
+func (s *Service) MarkRead(ctx context.Context, caller Caller, id ID, seq int64) (ReadState, error) {
+	var state ReadState
+	err := s.commit(ctx, func(tx Tx) error {
+		audience, lastSeq, err := tx.LockConversation(id)
+		if err != nil {
+			return err
+		}
+		if !audience.Has(caller.User) {
+			return errNoConversation()
+		}
+		if seq < 0 || seq > lastSeq {
+			return Invalid("seq", "must be the seq of a message in this conversation")
+		}
+		before, err := tx.ReadSeq(id, caller.User)
+		if err != nil {
+			return err
+		}
+		state = ReadState{ConversationID: id, ReadSeq: max(before, seq), LastSeq: lastSeq}
+		if state.UnreadCount, err = tx.SetReadSeq(id, caller.User, state.ReadSeq); err != nil {
+			return err
+		}
+		if seq <= before {
+			return nil
+		}
+		return tellRead(tx, audience, caller.User, state)
+	})
+	return state, err
+}
+
+// tellRead tells the reader's devices, with the new count, and in a private
+// conversation the peer. In a group another's read mark is not worth a row in
+// every inbox.
+func tellRead(tx Tx, audience Audience, reader ID, state ReadState) error {
+	read := ConversationReadData{ConversationID: state.ConversationID, UserID: reader, ReadSeq: state.ReadSeq}
+	own := read
+	own.UnreadCount = &state.UnreadCount
+	if err := tx.Append(ConversationRead, own, reader); err != nil {
+		return err
+	}
+	if audience.Kind != KindPrivate {
+		return nil
+	}
+	for _, peer := range audience.Members {
+		if peer != reader {
+			return tx.Append(ConversationRead, read, peer)
+		}
+	}
+	return nil
+}
+
+// Snapshot is all that a client needs to begin with. Cursor was taken before
+// the rest was read, so that applying the events after it loses nothing; some
+// may say again what the snapshot has, which is harmless.
+type Snapshot struct {
+	Cursor               string         `json:"cursor"`
+	Me                   User           `json:"me"`
+	Conversations        []Conversation `json:"conversations"` // the 50 newest
+	IncomingRequestCount int            `json:"incoming_request_count"`
+	Limits               Limits         `json:"limits"`
+}
+
+// syncConversations is how many conversations a snapshot has.
+const syncConversations = 50
+
+// Sync returns a snapshot of the caller's world.
+func (s *Service) Sync(ctx context.Context, caller Caller) (Snapshot, error) {
+	epoch, err := s.store.Epoch(ctx)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	head, err := s.store.InboxHead(ctx, caller.User)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	snapshot := Snapshot{Cursor: Cursor{Epoch: epoch, Seq: head.Seq}.String(caller.User), Limits: s.limits}
+	if snapshot.Me, err = s.store.UserByID(ctx, caller.User); err != nil {
+		return Snapshot{}, err
+	}
+	conversations, err := s.store.Conversations(ctx, caller.User, Page{Limit: syncConversations})
+	if err != nil {
+		return Snapshot{}, err
+	}
+	snapshot.Conversations = conversations.Items
+	snapshot.IncomingRequestCount, err = s.store.CountIncomingRequests(ctx, caller.User)
+	return snapshot, err
+}

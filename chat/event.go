@@ -1,0 +1,142 @@
+package chat
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// EventType says what a user learns by an event.
+type EventType string
+
+// The events of the inbox.
+const (
+	MessageCreated       EventType = "message.created"
+	ConversationRead     EventType = "conversation.read"
+	FriendRequestCreated EventType = "friend_request.created"
+	FriendRequestUpdated EventType = "friend_request.updated"
+	FriendAdded          EventType = "friend.added"
+	FriendRemoved        EventType = "friend.removed"
+	GroupCreated         EventType = "group.created"
+	GroupUpdated         EventType = "group.updated"
+	GroupDissolved       EventType = "group.dissolved"
+	MemberJoined         EventType = "member.joined"
+	MemberLeft           EventType = "member.left"
+	MemberUpdated        EventType = "member.updated"
+	SessionRevoked       EventType = "session.revoked"
+)
+
+// Body is an event as it goes out, but for the opening brace and the cursor,
+// which differ from user to user: `"type":"…","at":"…","data":{…}}`. It is made
+// once, where the event is committed or read back, and spliced by every
+// transport; no line break occurs in it, as JSON has none outside strings and
+// escapes those inside.
+type Body []byte
+
+// EncodeBody makes the body of an event. Equal arguments give equal bytes, so
+// that an event read back from the database is the one that was announced.
+func EncodeBody(kind EventType, at Time, data any) (Body, error) {
+	encoded, err := json.Marshal(data)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", kind, err)
+	}
+	return AppendBody(make(Body, 0, len(encoded)+64), kind, at, encoded), nil
+}
+
+// AppendBody appends the body of an event whose data is JSON already.
+func AppendBody(b Body, kind EventType, at Time, data []byte) Body {
+	b = append(b, `"type":"`...)
+	b = append(b, kind...)
+	b = append(b, `","at":"`...)
+	b = at.Std().AppendFormat(b, timeLayout)
+	b = append(b, `","data":`...)
+	b = append(b, data...)
+	return append(b, '}')
+}
+
+// AppendEnvelope appends the whole event as one user sees it:
+// `{"cursor":"…","type":…}`.
+func AppendEnvelope(b []byte, cursor string, body Body) []byte {
+	b = append(b, `{"cursor":"`...)
+	b = append(b, cursor...)
+	b = append(b, `",`...)
+	return append(b, body...)
+}
+
+// InboxEvent is one event in one user's inbox.
+type InboxEvent struct {
+	Seq  int64
+	Body Body
+}
+
+// Delivery says that an event stands in a user's inbox at a seq.
+type Delivery struct {
+	User  ID
+	Seq   int64
+	Event int // index into Announcement.Bodies
+}
+
+// Announcement is what one committed transaction put into inboxes: each body
+// once, and where it stands. Deliveries are in the order of (user, seq).
+type Announcement struct {
+	Bodies     []Body
+	Deliveries []Delivery
+	// EndedSessions have ended in this transaction: their streams must close
+	// and their tokens be refused, on every node.
+	EndedSessions []SessionRef
+}
+
+// SessionRef names a session and whose it is.
+type SessionRef struct {
+	User    ID
+	Session ID
+}
+
+// Empty tells whether there is nothing to announce.
+func (a Announcement) Empty() bool {
+	return len(a.Deliveries) == 0 && len(a.EndedSessions) == 0
+}
+
+// The data of events that are no noun of their own.
+type (
+	// ConversationReadData says how far somebody has read. UnreadCount is in
+	// the reader's own copy only, and absolute.
+	ConversationReadData struct {
+		ConversationID ID     `json:"conversation_id"`
+		UserID         ID     `json:"user_id"`
+		ReadSeq        int64  `json:"read_seq"`
+		UnreadCount    *int64 `json:"unread_count,omitempty"`
+	}
+	// FriendRemovedData names the friend that is none any more.
+	FriendRemovedData struct {
+		UserID ID `json:"user_id"`
+	}
+	// GroupDissolvedData names the group that is gone.
+	GroupDissolvedData struct {
+		GroupID ID `json:"group_id"`
+	}
+	// MemberJoinedData introduces a new member, and the group to that member.
+	MemberJoinedData struct {
+		Group Group   `json:"group"`
+		User  Profile `json:"user"`
+		Role  Role    `json:"role"`
+		By    ID      `json:"by"` // who added them; themselves when they joined
+	}
+	// MemberLeftData says who is no member any more, and why.
+	MemberLeftData struct {
+		GroupID     ID     `json:"group_id"`
+		UserID      ID     `json:"user_id"`
+		Reason      string `json:"reason"` // "left" or "removed"
+		By          ID     `json:"by"`
+		MemberCount int    `json:"member_count"`
+	}
+	// MemberUpdatedData says what a member now is.
+	MemberUpdatedData struct {
+		GroupID ID   `json:"group_id"`
+		UserID  ID   `json:"user_id"`
+		Role    Role `json:"role"`
+	}
+	// SessionRevokedData names the session that ended.
+	SessionRevokedData struct {
+		SessionID ID `json:"session_id"`
+	}
+)

@@ -1,0 +1,90 @@
+package chat
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits is what the service does not go beyond. All of it is told to clients.
+type Limits struct {
+	MaxBodyBytes           int64 `json:"max_body_bytes"`
+	MaxMessageLength       int   `json:"max_message_length"` // characters
+	MaxMentions            int   `json:"max_mentions"`
+	MaxPageSize            int   `json:"max_page_size"`
+	MaxPollEvents          int   `json:"max_poll_events"`
+	MaxPollWaitSeconds     int   `json:"max_poll_wait_seconds"`
+	MaxGroupMembers        int   `json:"max_group_members"`
+	MaxStreamsPerUser      int   `json:"max_streams_per_user"`
+	MaxUnreadCount         int   `json:"max_unread_count"`
+	StreamLifetimeSeconds  int   `json:"stream_lifetime_seconds"`
+	HeartbeatSeconds       int   `json:"heartbeat_seconds"`
+	InboxRetentionSeconds  int64 `json:"inbox_retention_seconds"`
+	MinPasswordLength      int   `json:"min_password_length"`
+	MaxPasswordLength      int   `json:"max_password_length"`
+	MaxDisplayNameLength   int   `json:"max_display_name_length"`
+	MaxGroupNameLength     int   `json:"max_group_name_length"`
+	MaxDescriptionLength   int   `json:"max_description_length"`
+	MaxNoteLength          int   `json:"max_note_length"`
+	MaxIdempotencyKeyBytes int   `json:"max_idempotency_key_bytes"`
+}
+
+// FixedLimits returns the limits that are no settings; the caller adds the rest.
+func FixedLimits() Limits {
+	return Limits{
+		MaxMentions: 50, MaxPollEvents: 500, MaxUnreadCount: MaxUnreadCount,
+		MinPasswordLength: 8, MaxPasswordLength: 128, MaxDisplayNameLength: 64,
+		MaxGroupNameLength: 100, MaxDescriptionLength: 1000, MaxNoteLength: 200, MaxIdempotencyKeyBytes: 128,
+	}
+}
+
+// Limits returns what is in force.
+func (s *Service) Limits() Limits {
+	return s.limits
+}
+
+// fieldErrors collects what is wrong with a request, so that all of it is told at once.
+type fieldErrors []FieldError
+
+func (f *fieldErrors) add(field, message string) {
+	*f = append(*f, FieldError{Field: field, Message: message})
+}
+
+// text checks a text field: valid UTF-8, no NUL, and between least and most characters.
+func (f *fieldErrors) text(field, value string, least, most int) {
+	n := utf8.RuneCountInString(value)
+	switch {
+	case !utf8.ValidString(value) || strings.ContainsRune(value, 0):
+		f.add(field, "must be valid UTF-8 without NUL")
+	case n < least && least == 1:
+		f.add(field, "must not be empty")
+	case n < least:
+		f.add(field, "must have at least "+decimal(least)+" characters")
+	case n > most:
+		f.add(field, "must have at most "+decimal(most)+" characters")
+	}
+}
+
+// oneOf checks that a value is among those allowed.
+func oneOf[T ~string](f *fieldErrors, field string, value T, allowed ...T) {
+	names := make([]string, 0, len(allowed))
+	for _, a := range allowed {
+		if value == a {
+			return
+		}
+		names = append(names, string(a))
+	}
+	f.add(field, "must be one of: "+strings.Join(names, ", "))
+}
+
+// err returns the collected faults as one error, nil when there are none.
+func (f fieldErrors) err() error {
+	if len(f) == 0 {
+		return nil
+	}
+	return &Error{Code: CodeValidation, Detail: "The request has fields that cannot be accepted.", Fields: f}
+}
+
+func decimal(n int) string {
+	return strconv.Itoa(n)
+}

@@ -1,0 +1,222 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Sender is the group commit: messages that arrive while a transaction is
+// committing become the next one. There is no timer; a lone message is a batch
+// of one and waits for nothing.
+//
+// It is also where the first invariant can be read: [Sender.commit] announces
+// what the store says is durable, and answers only then.
+type Sender struct {
+	store     Store
+	announcer Announcer
+	options   SenderOptions
+	queue     chan *sending // closed by Run when its context ends
+
+	mu     sync.RWMutex
+	closed bool // guarded by mu: no more may be queued
+
+	weightsMu sync.Mutex
+	weights   map[ID]int // guarded by weightsMu: inbox rows a message of a conversation costs
+}
+
+// SenderOptions bounds a Sender.
+type SenderOptions struct {
+	Queue   int // messages that may wait; beyond that the answer is CodeOverloaded
+	Batch   int // messages in one transaction at most
+	Rows    int // inbox rows in one transaction at most, but for a single message that has more
+	Writers int // transactions at the same time
+	// Observe is told of each batch; nil = nobody is.
+	Observe func(batch Batch)
+	// Log is told why a batch failed; nil = nobody is.
+	Log func(err error, size int)
+}
+
+// Batch is what one transaction of the Sender was like.
+type Batch struct {
+	Messages int
+	Rows     int
+	Waited   time.Duration // of its oldest message, until the transaction began
+	Took     time.Duration // the transaction
+	Failed   bool
+}
+
+// sending is a message whose sender waits.
+type sending struct {
+	message Outgoing
+	since   time.Time
+	done    chan struct{} // closed when outcome is set
+	outcome Outcome
+}
+
+// commitTimeout bounds one transaction; a stuck database must not hold senders for ever.
+const commitTimeout = 15 * time.Second
+
+// maxWeights bounds what is remembered of conversations.
+const maxWeights = 10_000
+
+// NewSender returns a sender; it sends once [Sender.Run] runs.
+func NewSender(store Store, announcer Announcer, options SenderOptions) *Sender {
+	return &Sender{
+		store: store, announcer: announcer, options: options,
+		queue: make(chan *sending, options.Queue), weights: make(map[ID]int),
+	}
+}
+
+// Send puts a message into the next transaction and returns when that has
+// committed. CodeOverloaded: the queue is full and nothing was done.
+// CodeUnavailable: the database did not answer; the message may have been
+// stored, and sending again with the same key finds out. When ctx ends first
+// the message may still be stored.
+func (s *Sender) Send(ctx context.Context, message Outgoing) (Outcome, error) {
+	item := &sending{message: message, since: time.Now(), done: make(chan struct{})}
+	if err := s.enqueue(item); err != nil {
+		return Outcome{}, err
+	}
+	select {
+	case <-item.done:
+		return item.outcome, item.outcome.Err
+	case <-ctx.Done():
+		return Outcome{}, ctx.Err()
+	}
+}
+
+func (s *Sender) enqueue(item *sending) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return &Error{Code: CodeUnavailable, Detail: "This node is shutting down. Try again; another one answers.", RetryAfter: time.Second}
+	}
+	select {
+	case s.queue <- item:
+		return nil
+	default:
+		return &Error{Code: CodeOverloaded, Detail: "More messages are waiting to be stored than we take on. Nothing was sent; try again shortly.", RetryAfter: time.Second}
+	}
+}
+
+// Run commits what is sent until ctx ends; then it takes no more, commits what
+// is queued, and returns.
+func (s *Sender) Run(ctx context.Context) {
+	var writers sync.WaitGroup
+	for range s.options.Writers {
+		writers.Go(s.write)
+	}
+	<-ctx.Done()
+	s.mu.Lock()
+	s.closed = true
+	close(s.queue)
+	s.mu.Unlock()
+	writers.Wait()
+}
+
+// write is one writer: it takes what is there, commits it, and looks again.
+func (s *Sender) write() {
+	batch := make([]*sending, 0, s.options.Batch)
+	for first := range s.queue {
+		batch = s.collect(append(batch[:0], first))
+		s.commit(batch)
+		clear(batch)
+	}
+}
+
+// collect adds what is queued, as far as the bounds of a transaction allow.
+func (s *Sender) collect(batch []*sending) []*sending {
+	rows := s.weight(batch[0].message.ConversationID)
+	for len(batch) < s.options.Batch && rows < s.options.Rows {
+		select {
+		case item, open := <-s.queue:
+			if !open {
+				return batch
+			}
+			batch = append(batch, item)
+			rows += s.weight(item.message.ConversationID)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// commit stores a batch, then announces it, then answers its senders.
+func (s *Sender) commit(batch []*sending) {
+	messages := make([]Outgoing, len(batch))
+	for i, item := range batch {
+		messages[i] = item.message
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	defer cancel()
+	began := time.Now()
+	outcomes, announcement, err := s.store.CommitMessages(ctx, messages)
+	s.observe(batch, began, announcement, err)
+	if err != nil {
+		s.fail(batch, err)
+		return
+	}
+	if !announcement.Empty() {
+		s.announcer.Announce(announcement)
+	}
+	for i, item := range batch {
+		s.learn(item.message.ConversationID, outcomes[i].Recipients)
+		item.outcome = outcomes[i]
+		close(item.done)
+	}
+}
+
+// fail answers a batch that could not be committed. When the database is fine
+// and only something in the batch was not, each message gets a transaction of
+// its own: the bad one fails alone.
+func (s *Sender) fail(batch []*sending, err error) {
+	if s.options.Log != nil {
+		s.options.Log(err, len(batch))
+	}
+	if len(batch) > 1 && CodeOf(err) != CodeUnavailable && !errors.Is(err, context.DeadlineExceeded) {
+		for i := range batch {
+			s.commit(batch[i : i+1])
+		}
+		return
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = Unavailable(err)
+	}
+	for _, item := range batch {
+		item.outcome = Outcome{Err: err}
+		close(item.done)
+	}
+}
+
+func (s *Sender) observe(batch []*sending, began time.Time, announcement Announcement, err error) {
+	if s.options.Observe == nil {
+		return
+	}
+	s.options.Observe(Batch{
+		Messages: len(batch), Rows: len(announcement.Deliveries),
+		Waited: began.Sub(batch[0].since), Took: time.Since(began), Failed: err != nil,
+	})
+}
+
+// weight returns how many inbox rows a message of the conversation cost last time.
+func (s *Sender) weight(conversation ID) int {
+	s.weightsMu.Lock()
+	defer s.weightsMu.Unlock()
+	return max(s.weights[conversation], 2)
+}
+
+// learn remembers what a message of the conversation cost, where that is more than a pair.
+func (s *Sender) learn(conversation ID, rows int) {
+	if rows <= 2 {
+		return
+	}
+	s.weightsMu.Lock()
+	defer s.weightsMu.Unlock()
+	if len(s.weights) >= maxWeights {
+		clear(s.weights)
+	}
+	s.weights[conversation] = rows
+}
