@@ -2,7 +2,6 @@ package chat
 
 import (
 	"context"
-	"errors"
 	"net/url"
 	"regexp"
 	"strings"
@@ -59,7 +58,7 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (SignIn, error
 	// A taken name is found before the costly hash; the insert decides all the same.
 	if _, err := s.store.CredentialsByUsername(ctx, in.Username); err == nil {
 		return SignIn{}, &Error{Code: CodeUsernameTaken, Detail: "This username is taken. Choose another."}
-	} else if CodeOf(err) != CodeNotFound {
+	} else if !isNotFound(err) {
 		return SignIn{}, err
 	}
 	hash, err := s.passwords.Hash(ctx, in.Password)
@@ -97,7 +96,7 @@ func (s *Service) Login(ctx context.Context, in LoginInput) (SignIn, error) {
 		return SignIn{}, wrong
 	}
 	known, err := s.store.CredentialsByUsername(ctx, in.Username)
-	if CodeOf(err) == CodeNotFound {
+	if isNotFound(err) {
 		if err := s.passwords.VerifyNobody(ctx, in.Password); err != nil {
 			return SignIn{}, err
 		}
@@ -219,8 +218,7 @@ func (s *Service) FindUsers(ctx context.Context, prefix string, page Page) (List
 	return s.store.FindUsers(ctx, strings.TrimSpace(prefix), page)
 }
 
-// isCode tells whether err is one of the domain's errors with the code.
-func isCode(err error, code Code) bool {
-	var known *Error
-	return errors.As(err, &known) && known.Code == code
+// isNotFound tells whether err says that something is not there.
+func isNotFound(err error) bool {
+	return CodeOf(err) == CodeNotFound
 }

@@ -41,7 +41,7 @@ func (s *Service) SendToUser(ctx context.Context, caller Caller, to ID, draft Dr
 // the first message. One that may not be written to is not made.
 func (s *Service) privateConversation(ctx context.Context, from, to ID) (ID, error) {
 	id, err := s.store.PrivateConversation(ctx, from, to)
-	if !isCode(err, CodeNotFound) {
+	if !isNotFound(err) {
 		return id, err
 	}
 	err = s.commit(ctx, func(tx Tx) error {
@@ -69,7 +69,7 @@ func (s *Service) SendToGroup(ctx context.Context, caller Caller, group ID, draf
 	}
 	out.Target, out.ConversationID = KindGroup, group
 	message, replayed, err := s.send(ctx, out)
-	if isCode(err, CodeNotFound) {
+	if isNotFound(err) {
 		// Whether it is forbidden or not there depends on who may know of the group.
 		if _, err := s.requireMember(ctx, caller, group); err != nil {
 			return Message{}, false, err

@@ -43,8 +43,10 @@ func (c Cursor) String(user ID) string {
 // ParseCursor reads a cursor that was given to user. Anything else, another's
 // cursor included, is [CodeInvalidCursor].
 func ParseCursor(text string, user ID) (Cursor, error) {
-	bad := &Error{Code: CodeInvalidCursor, Detail: "This is no cursor of this inbox. Use one that an event, a poll or a sync gave to this user, or begin, or now.",
-		Fields: []FieldError{{Field: "cursor", Message: "is no cursor of this inbox"}}}
+	bad := &Error{
+		Code: CodeInvalidCursor, Detail: "This is no cursor of this inbox. Use one that an event, a poll or a sync gave to this user, or begin, or now.",
+		Fields: []FieldError{{Field: "cursor", Message: "is no cursor of this inbox"}},
+	}
 	if len(text) > MaxCursorLength {
 		return Cursor{}, bad
 	}

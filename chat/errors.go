@@ -2,6 +2,7 @@ package chat
 
 import (
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -15,7 +16,7 @@ const (
 	CodeValidation            Code = "validation_failed"
 	CodeInvalidCursor         Code = "invalid_cursor"
 	CodeUnauthenticated       Code = "unauthenticated"
-	CodeInvalidCredentials    Code = "invalid_credentials"
+	CodeInvalidCredentials    Code = "invalid_credentials" //nolint:gosec // the name of an error, no credential
 	CodeSessionEnded          Code = "session_ended"
 	CodeForbidden             Code = "forbidden"
 	CodeRecipientNotAccepting Code = "recipient_not_accepting"
@@ -51,14 +52,15 @@ type FieldError struct {
 
 // Error returns code, detail and cause for the log.
 func (e *Error) Error() string {
-	text := string(e.Code) + ": " + e.Detail
+	var text strings.Builder
+	text.WriteString(string(e.Code) + ": " + e.Detail)
 	for _, f := range e.Fields {
-		text += " [" + f.Field + ": " + f.Message + "]"
+		text.WriteString(" [" + f.Field + ": " + f.Message + "]")
 	}
 	if e.Err != nil {
-		text += ": " + e.Err.Error()
+		text.WriteString(": " + e.Err.Error())
 	}
-	return text
+	return text.String()
 }
 
 // Unwrap returns the cause.
@@ -72,8 +74,7 @@ func AsError(err error) *Error {
 	if err == nil {
 		return nil
 	}
-	var known *Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*Error](err); ok {
 		return known
 	}
 	return &Error{Code: CodeInternal, Detail: "Something went wrong on our side.", Err: err}

@@ -37,10 +37,10 @@ func (s *Service) RequestFriend(ctx context.Context, caller Caller, in FriendReq
 			request, err = s.befriend(tx, mirror)
 			return err
 		}
-		if !isCode(err, CodeNotFound) {
+		if !isNotFound(err) {
 			return err
 		}
-		if _, err := tx.PendingFriendRequest(caller.User, in.UserID); !isCode(err, CodeNotFound) {
+		if _, err := tx.PendingFriendRequest(caller.User, in.UserID); !isNotFound(err) {
 			if err != nil {
 				return err
 			}
@@ -242,7 +242,7 @@ func (s *Service) Block(ctx context.Context, caller Caller, user ID) error {
 // settlePending gives the open request between two users, if any, a last state.
 func settlePending(tx Tx, from, to ID, state RequestState) error {
 	request, err := tx.PendingFriendRequest(from, to)
-	if isCode(err, CodeNotFound) {
+	if isNotFound(err) {
 		return nil
 	}
 	if err != nil {
@@ -300,7 +300,7 @@ func (s *Service) once(ctx context.Context, call creation, lock []ID, fn func(tx
 			replayed = true
 			return replay(known, call.print, call.answer)
 		}
-		if !isCode(err, CodeNotFound) {
+		if !isNotFound(err) {
 			return err
 		}
 		if err := fn(tx); err != nil {
@@ -316,8 +316,8 @@ func (s *Service) once(ctx context.Context, call creation, lock []ID, fn func(tx
 }
 
 // replay puts a remembered answer into answer.
-func replay(known Remembered, print [16]byte, answer any) error {
-	if known.Fingerprint != print {
+func replay(known Remembered, asked [16]byte, answer any) error {
+	if known.Fingerprint != asked {
 		return errIdempotencyConflict()
 	}
 	return json.Unmarshal(known.Answer, answer)
@@ -342,10 +342,10 @@ func (s *Service) checkKey(faults *fieldErrors, key string) {
 
 // fingerprint condenses what a request asks for, to tell a replay from another
 // request under the same key.
-func fingerprint(parts ...any) (print [16]byte) {
+func fingerprint(parts ...any) (condensed [16]byte) {
 	// Marshalling ids, strings, numbers and slices of them cannot fail.
 	encoded, _ := json.Marshal(parts)
 	sum := sha256.Sum256(encoded)
-	copy(print[:], sum[:])
-	return print
+	copy(condensed[:], sum[:])
+	return condensed
 }

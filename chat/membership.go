@@ -165,7 +165,7 @@ func (s *Service) inGroup(ctx context.Context, caller Caller, id ID, fn func(tx 
 			return err
 		}
 		member, err := tx.MemberOf(id, caller.User)
-		if err != nil && !isCode(err, CodeNotFound) {
+		if err != nil && !isNotFound(err) {
 			return err
 		}
 		if err != nil && group.Visibility == VisibilityPrivate {
@@ -376,7 +376,7 @@ func (s *Service) PutMember(ctx context.Context, caller Caller, id, user ID, rol
 			member = present
 			member.Role = *role
 			return changeRole(tx, group, caller.User, mine, present, *role)
-		case !isCode(err, CodeNotFound):
+		case !isNotFound(err):
 			return err
 		}
 		added = true

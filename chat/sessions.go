@@ -41,7 +41,7 @@ func (s *Service) Refresh(ctx context.Context, token string) (SignIn, error) {
 	err = s.commit(ctx, func(tx Tx) error {
 		reused = false // fn may run again
 		session, err := tx.LockSession(id)
-		if isCode(err, CodeNotFound) {
+		if isNotFound(err) {
 			return errSessionEnded()
 		}
 		if err != nil {
@@ -148,7 +148,7 @@ func (s *Service) identify(ctx context.Context, ref SessionRef, expires time.Tim
 	}
 	asked := s.sessions.asking()
 	session, err := s.store.SessionByID(ctx, ref.Session)
-	if isCode(err, CodeNotFound) {
+	if isNotFound(err) {
 		return Identity{}, errSessionEnded()
 	}
 	if err != nil {
