@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -18,8 +19,8 @@ import (
 var dataSettings = []string{"mysql-dsn", "data-dir"}
 
 // openData opens the database that a node with the same settings would use.
-func openData(ctx context.Context, cfg config.Config) (*repo.DB, error) {
-	where := repo.Config{MySQLDSN: cfg.MySQLDSN.Reveal(), Connections: cfg.MySQLConnections}
+func openData(ctx context.Context, cfg config.Config, logger *slog.Logger) (*repo.DB, error) {
+	where := repo.Config{MySQLDSN: cfg.MySQLDSN.Reveal(), Connections: cfg.MySQLConnections, Logger: logger}
 	if cfg.Embedded() {
 		if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 			return nil, fmt.Errorf("data folder: %w", err)
@@ -38,7 +39,7 @@ func (p program) withData(ctx context.Context, command string, args []string, ru
 	if len(rest) != 1 {
 		return fmt.Errorf("%w: %s takes one word", errUsage, command)
 	}
-	db, err := openData(ctx, cfg)
+	db, err := openData(ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,9 @@ var docsTemplate string
 const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
+// Paths are what New's handler answers.
+var Paths = []string{"/", "/docs", "/style.css", "/app.js"}
+
 // New returns the handler of / and of everything the pages refer to. The
 // reference at /docs is rendered from the specification once.
 func New(spec *openapi3.T) (http.Handler, error) {

@@ -1,0 +1,67 @@
+# Longwire's build. `make` alone lists what there is to do.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+IMAGE   ?= longwire:$(VERSION)
+FUZZ    ?= 30s
+
+# The linter and the generator have a go.mod of their own, so that what they need never touches ours. They are built once.
+TOOLS    := $(CURDIR)/bin/tools
+LINTER   := bin/tools/golangci-lint
+CODEGEN  := bin/tools/oapi-codegen
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## list what there is to do
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/longwire
+	CGO_ENABLED=0 $(GO) build -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/longwire .
+
+.PHONY: run
+run: build ## build it and serve on :8080, with everything in ./data
+	LONGWIRE_OPS_LISTEN="$${LONGWIRE_OPS_LISTEN-127.0.0.1:9090}" exec bin/longwire serve
+
+.PHONY: test
+test: ## run all tests with the race detector, beside a MariaDB or MySQL and a Redis of their own
+	scripts/need 'gcc,libc6-dev=$(firstword $(shell $(GO) env CC) gcc)' curl=curl
+	CGO_ENABLED=1 scripts/with-servers $(GO) test -race -timeout 15m -p 2 ./...
+
+.PHONY: fuzz
+fuzz: ## run each fuzz test for 30s, or for FUZZ=2m
+	GO=$(GO) scripts/fuzz $(FUZZ)
+
+.PHONY: lint
+lint: $(LINTER) ## check style, mistakes, the direction of imports, and that the last check works
+	$(LINTER) run ./...
+	scripts/prove-depguard $(LINTER)
+
+.PHONY: format
+format: $(LINTER) ## put all Go files in form
+	$(LINTER) fmt
+
+.PHONY: generate
+generate: $(CODEGEN) ## write the generated code anew, from openapi/openapi.yaml
+	PATH="$(TOOLS):$$PATH" $(GO) generate ./...
+
+.PHONY: verify
+verify: $(CODEGEN) ## check that generated code and go.mod are what they are made from
+	MAKE='$(MAKE)' scripts/verify-generated
+	$(GO) mod tidy -diff
+
+.PHONY: image
+image: ## build the container image longwire:VERSION
+	docker build --build-arg VERSION='$(VERSION)' -t '$(IMAGE)' .
+
+.PHONY: clean
+clean: ## remove what was built, but not ./data
+	rm -rf bin
+
+$(LINTER): tools/go.mod tools/go.sum
+	$(GO) -C tools build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(CODEGEN): tools/go.mod tools/go.sum
+	$(GO) -C tools build -o ../$@ github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen

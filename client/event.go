@@ -1,0 +1,81 @@
+package client
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// EventType says what happened. New ones may come; ignore those you do not know.
+type EventType string
+
+// The events of the inbox.
+const (
+	EventMessageCreated       EventType = "message.created"        // Message
+	EventConversationRead     EventType = "conversation.read"      // ConversationReadData
+	EventFriendRequestCreated EventType = "friend_request.created" // FriendRequest
+	EventFriendRequestUpdated EventType = "friend_request.updated" // FriendRequest
+	EventFriendAdded          EventType = "friend.added"           // Friend
+	EventFriendRemoved        EventType = "friend.removed"         // FriendRemovedData
+	EventGroupCreated         EventType = "group.created"          // Group
+	EventGroupUpdated         EventType = "group.updated"          // Group
+	EventGroupDissolved       EventType = "group.dissolved"        // GroupDissolvedData
+	EventMemberJoined         EventType = "member.joined"          // MemberJoinedData
+	EventMemberLeft           EventType = "member.left"            // MemberLeftData
+	EventMemberUpdated        EventType = "member.updated"         // MemberUpdatedData
+	EventSessionRevoked       EventType = "session.revoked"        // SessionRevokedData
+)
+
+// Event is something that its user must learn.
+type Event struct {
+	Cursor Cursor          `json:"cursor"` // go on from here; "" = ephemeral, it is kept nowhere
+	Type   EventType       `json:"type"`
+	At     Time            `json:"at"`
+	Data   json.RawMessage `json:"data"` // see Value and Decode
+}
+
+// Decode reads the event's data into what is fit for its type.
+func (e Event) Decode(into any) error {
+	if err := json.Unmarshal(e.Data, into); err != nil {
+		return fmt.Errorf("%s: read the data: %w", e.Type, err)
+	}
+	return nil
+}
+
+// Value returns the event's data as the noun that stands beside its [EventType]: a [Message], a [FriendRequest] and so on. It
+// returns nil for types that this package does not know, and for data that is not what the type promises.
+func (e Event) Value() any {
+	switch e.Type {
+	case EventMessageCreated:
+		return valueOf[Message](e)
+	case EventConversationRead:
+		return valueOf[ConversationReadData](e)
+	case EventFriendRequestCreated, EventFriendRequestUpdated:
+		return valueOf[FriendRequest](e)
+	case EventFriendAdded:
+		return valueOf[Friend](e)
+	case EventFriendRemoved:
+		return valueOf[FriendRemovedData](e)
+	case EventGroupCreated, EventGroupUpdated:
+		return valueOf[Group](e)
+	case EventGroupDissolved:
+		return valueOf[GroupDissolvedData](e)
+	case EventMemberJoined:
+		return valueOf[MemberJoinedData](e)
+	case EventMemberLeft:
+		return valueOf[MemberLeftData](e)
+	case EventMemberUpdated:
+		return valueOf[MemberUpdatedData](e)
+	case EventSessionRevoked:
+		return valueOf[SessionRevokedData](e)
+	default:
+		return nil
+	}
+}
+
+func valueOf[T any](e Event) any {
+	var data T
+	if e.Decode(&data) != nil {
+		return nil
+	}
+	return data
+}

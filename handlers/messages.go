@@ -1,0 +1,106 @@
+package handlers
+
+import (
+	"github.com/labstack/echo/v4"
+
+	"longwire/chat"
+	"longwire/openapi"
+)
+
+// SendToUser serves POST /v1/users/{id}/messages.
+func (a *api) SendToUser(c echo.Context, id string, params openapi.SendToUserParams) error {
+	to, err := chat.ParseID(id)
+	if err != nil {
+		return err
+	}
+	draft, err := draftOf(c, params.IdempotencyKey)
+	if err != nil {
+		return err
+	}
+	message, replayed, err := a.Service.SendToUser(c.Request().Context(), callerOf(c), to, draft)
+	if err != nil {
+		return err
+	}
+	return created(c, message, replayed)
+}
+
+// SendToGroup serves POST /v1/groups/{id}/messages.
+func (a *api) SendToGroup(c echo.Context, id string, params openapi.SendToGroupParams) error {
+	group, err := chat.ParseID(id)
+	if err != nil {
+		return err
+	}
+	draft, err := draftOf(c, params.IdempotencyKey)
+	if err != nil {
+		return err
+	}
+	message, replayed, err := a.Service.SendToGroup(c.Request().Context(), callerOf(c), group, draft)
+	if err != nil {
+		return err
+	}
+	return created(c, message, replayed)
+}
+
+// draftOf reads a message as its sender wrote it.
+func draftOf(c echo.Context, key *string) (chat.Draft, error) {
+	var in openapi.SendMessageRequest
+	if err := decode(c, &in); err != nil {
+		return chat.Draft{}, err
+	}
+	mentions, err := bodyIDs("mentions", in.Mentions)
+	if err != nil {
+		return chat.Draft{}, err
+	}
+	return chat.Draft{
+		Kind: chat.MessageKind(valueOf(in.Kind)), Body: in.Body, ReplyTo: in.ReplyTo,
+		Mentions: mentions, IdempotencyKey: valueOf(key),
+	}, nil
+}
+
+// ListConversations serves GET /v1/conversations.
+func (a *api) ListConversations(c echo.Context, params openapi.ListConversationsParams) error {
+	conversations, err := a.Service.Conversations(c.Request().Context(), callerOf(c), pageOf(params.Limit, params.After))
+	return ok(c, conversations, err)
+}
+
+// GetConversation serves GET /v1/conversations/{id}.
+func (a *api) GetConversation(c echo.Context, id string) error {
+	conversation, err := chat.ParseID(id)
+	if err != nil {
+		return err
+	}
+	found, err := a.Service.Conversation(c.Request().Context(), callerOf(c), conversation)
+	return ok(c, found, err)
+}
+
+// ListMessages serves GET /v1/conversations/{id}/messages.
+func (a *api) ListMessages(c echo.Context, id string, params openapi.ListMessagesParams) error {
+	conversation, err := chat.ParseID(id)
+	if err != nil {
+		return err
+	}
+	history, err := a.Service.History(c.Request().Context(), callerOf(c), conversation, chat.HistoryQuery{
+		BeforeSeq: params.BeforeSeq, AfterSeq: params.AfterSeq, AroundSeq: params.AroundSeq, Limit: valueOf(params.Limit),
+	})
+	return ok(c, history, err)
+}
+
+// MarkRead serves PUT /v1/conversations/{id}/read.
+func (a *api) MarkRead(c echo.Context, id string) error {
+	conversation, err := chat.ParseID(id)
+	if err != nil {
+		return err
+	}
+	var in openapi.MarkReadRequest
+	if err := decode(c, &in); err != nil {
+		return err
+	}
+	state, err := a.Service.MarkRead(c.Request().Context(), callerOf(c), conversation, in.Seq)
+	return ok(c, state, err)
+}
+
+// Sync serves GET /v1/sync.
+func (a *api) Sync(c echo.Context) error {
+	snapshot, err := a.Service.Sync(c.Request().Context(), callerOf(c))
+	return ok(c, snapshot, err)
+}

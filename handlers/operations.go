@@ -1,0 +1,103 @@
+package handlers
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/labstack/echo/v4"
+
+	"longwire/openapi"
+)
+
+// access says who may call an operation.
+type access uint8
+
+const (
+	accessPublic access = iota
+	accessBearer        // by access token
+	accessInbox         // by access token, inbox token or cookie: reading the inbox
+)
+
+// The names of the specification's security schemes.
+const (
+	schemeBearer = "bearerAuth"
+	schemeInbox  = "inboxToken"
+)
+
+// operation is what the specification says of a route.
+type operation struct {
+	id      string
+	route   *routers.Route // for openapi3filter: echo has found the route already
+	access  access
+	hasBody bool
+	budget  *budget // nil = not limited
+}
+
+// routeKey finds an operation by what echo matched.
+type routeKey struct {
+	method, path string
+}
+
+var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
+
+// operationsOf reads every operation of the specification.
+func operationsOf(spec openapi.Spec) (map[routeKey]*operation, error) {
+	found := make(map[routeKey]*operation)
+	for path, item := range spec.Doc.Paths.Map() {
+		echoPath := pathParameter.ReplaceAllString(path, ":$1")
+		for method, described := range item.Operations() {
+			who, err := accessOf(spec.Doc, described)
+			if err != nil {
+				return nil, fmt.Errorf("%s %s: %w", method, path, err)
+			}
+			found[routeKey{method, echoPath}] = &operation{
+				id: described.OperationID, access: who, hasBody: described.RequestBody != nil,
+				budget: budgetOf(method, described.OperationID, who),
+				route:  &routers.Route{Spec: spec.Doc, Path: path, PathItem: item, Method: method, Operation: described},
+			}
+		}
+	}
+	return found, nil
+}
+
+// accessOf derives who may call from the operation's security requirements.
+func accessOf(doc *openapi3.T, described *openapi3.Operation) (access, error) {
+	required := doc.Security
+	if described.Security != nil {
+		required = *described.Security
+	}
+	if len(required) == 0 {
+		return accessPublic, nil
+	}
+	var bearer, inbox bool
+	for _, alternative := range required {
+		_, isBearer := alternative[schemeBearer]
+		_, isInbox := alternative[schemeInbox]
+		bearer, inbox = bearer || isBearer, inbox || isInbox
+	}
+	switch {
+	case inbox:
+		return accessInbox, nil
+	case bearer:
+		return accessBearer, nil
+	default:
+		return 0, fmt.Errorf("security of %s is not understood", described.OperationID)
+	}
+}
+
+// headAsGet lets every GET be asked by HEAD: echo routes it as GET, and
+// net/http, which remembers the method, sends no body.
+func headAsGet(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if r := c.Request(); r.Method == http.MethodHead {
+			exchangeOf(c).head = true
+			get := r.Clone(r.Context())
+			get.Method = http.MethodGet
+			c.SetRequest(get)
+		}
+		return next(c)
+	}
+}

@@ -1,0 +1,17 @@
+-- Deletes everything.
+DROP TABLE IF EXISTS remembered_answer;
+DROP TABLE IF EXISTS read_position;
+DROP TABLE IF EXISTS inbox_head;
+DROP TABLE IF EXISTS inbox;
+DROP TABLE IF EXISTS `event`;
+DROP TABLE IF EXISTS chat_history;
+DROP TABLE IF EXISTS conversation;
+DROP TABLE IF EXISTS join_request;
+DROP TABLE IF EXISTS group_member;
+DROP TABLE IF EXISTS chat_group;
+DROP TABLE IF EXISTS `block`;
+DROP TABLE IF EXISTS friend_request;
+DROP TABLE IF EXISTS friend;
+DROP TABLE IF EXISTS session;
+DROP TABLE IF EXISTS `user`;
+DROP TABLE IF EXISTS meta;

@@ -1,0 +1,120 @@
+package realtime
+
+import (
+	"context"
+	"time"
+
+	"longwire/chat"
+)
+
+// checker compares inboxes with the database, so that an announcement that was
+// lost is noticed although nothing comes after it.
+type checker struct {
+	hub    *Hub
+	signal chan struct{} // of capacity 1: do it now
+
+	buffer   []*inbox // reused; owned by run
+	lastAged time.Duration
+}
+
+// quickCheck is how often inboxes are compared while announcements do not
+// arrive: then this is how events are delivered.
+const quickCheck = time.Second
+
+// ageing is how long an event stays in memory for readers, at least; at most twice that.
+const ageing = 30 * time.Second
+
+func (c *checker) init(h *Hub) {
+	c.hub = h
+	c.signal = make(chan struct{}, 1)
+}
+
+// now asks for a check of whatever is not verified.
+func (c *checker) now() { raise(c.signal) }
+
+// run checks until ctx ends. A round looks at those only that were not compared
+// for a while, which spreads them over the rounds by itself.
+func (c *checker) run(ctx context.Context) {
+	tick := min(quickCheck, max(c.hub.cfg.HeadCheck/5, 10*time.Millisecond))
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	var epochAt time.Duration
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-c.signal:
+		}
+		now := c.hub.now()
+		if now-epochAt >= c.hub.cfg.HeadCheck {
+			epochAt = now
+			c.checkEpoch(ctx)
+		}
+		due := now - c.hub.cfg.HeadCheck
+		if !c.hub.link.healthy() {
+			due = now - min(c.hub.cfg.HeadCheck, quickCheck)
+		}
+		c.buffer = c.hub.all(c.buffer[:0])
+		c.check(ctx, c.buffer, due)
+		c.hub.sweep(c.buffer, now-c.lastAged >= ageing)
+		if now-c.lastAged >= ageing {
+			c.lastAged = now
+		}
+		clear(c.buffer)
+	}
+}
+
+func (c *checker) checkEpoch(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, c.hub.cfg.SourceTimeout)
+	defer cancel()
+	epoch, err := c.hub.source.Epoch(ctx)
+	switch {
+	case err != nil:
+		c.hub.logger.WarnContext(ctx, "read of the epoch failed", "error", err)
+	case epoch != c.hub.Epoch():
+		c.hub.logger.WarnContext(ctx, "the data has another past, beginning anew", "epoch", epoch)
+		c.hub.startEra(epoch)
+	}
+}
+
+// check compares those inboxes that were not compared since the given time.
+func (c *checker) check(ctx context.Context, inboxes []*inbox, since time.Duration) {
+	users := make([]chat.ID, 0, min(len(inboxes), maxHeads))
+	batch := make([]*inbox, 0, cap(users))
+	for i, b := range inboxes {
+		if !b.verifiedSince(since + 1) {
+			users, batch = append(users, b.user), append(batch, b)
+		}
+		if len(users) == maxHeads || i == len(inboxes)-1 && len(users) > 0 {
+			if !c.compare(ctx, users, batch) {
+				return // the next round tries again
+			}
+			users, batch = users[:0], batch[:0]
+		}
+	}
+}
+
+// compare asks the database about up to maxHeads inboxes and wakes the readers
+// of those that are behind.
+func (c *checker) compare(ctx context.Context, users []chat.ID, batch []*inbox) bool {
+	marks := make([]mark, len(batch))
+	for i, b := range batch {
+		marks[i] = b.mark()
+	}
+	heads, err := c.hub.heads.ask(ctx, users)
+	if err != nil {
+		if ctx.Err() == nil {
+			c.hub.logger.WarnContext(ctx, "comparison of inboxes with the database failed", "error", err, "inboxes", len(users))
+		}
+		return false
+	}
+	for i, b := range batch {
+		if b.verify(heads[b.user], marks[i]) {
+			c.hub.metrics.headsBehind.Inc()
+			// Most likely the registry has lost us.
+			c.hub.registry.renew(b.user)
+		}
+	}
+	return true
+}

@@ -1,0 +1,166 @@
+package realtime
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"longwire/chat"
+)
+
+// inbox is a user's log on this node, while the user has readers here and for
+// a while after.
+type inbox struct {
+	log
+
+	hub    *Hub
+	era    *era
+	user   chat.ID
+	name   string // the user's id in keys
+	prefix string // of cursors
+
+	streams int // guarded by mu
+	polls   int // guarded by mu
+	// left is when the last reader left; it means nothing while there are
+	// readers. Guarded by mu.
+	left time.Duration
+	// registered is until when other nodes surely find this node in the
+	// registry; guarded by mu.
+	registered time.Duration
+}
+
+func newInbox(h *Hub, e *era, user chat.ID) *inbox {
+	b := &inbox{hub: h, era: e, user: user, name: user.String(), prefix: chat.CursorPrefix(e.epoch, user)}
+	b.from, b.memory = b, &h.memory
+	b.last, b.verified = unanchored, -1
+	return b
+}
+
+// now implements backing.
+func (b *inbox) now() time.Duration { return b.hub.now() }
+
+// healed implements backing.
+func (b *inbox) healed() { b.hub.metrics.holesHealed.Inc() }
+
+// cached implements backing: it reads the user's stream.
+func (b *inbox) cached(ctx context.Context, after int64, limit int) []chat.InboxEvent {
+	if !b.hub.link.connected() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, b.hub.cfg.RedisTimeout)
+	defer cancel()
+	entries, err := b.hub.rdb.XRangeN(ctx, b.era.inboxKey(b.name), entryID(after+1), "+", int64(limit)).Result()
+	if err != nil {
+		b.hub.redisFailed(ctx, "read of a stream", err)
+		return nil
+	}
+	events := make([]chat.InboxEvent, 0, len(entries))
+	for _, entry := range entries {
+		body, ok := entry.Values[bodyField].(string)
+		if !ok {
+			break
+		}
+		events = append(events, chat.InboxEvent{Seq: entrySeq(entry.ID), Body: chat.Body(body)})
+	}
+	events = contiguous(events, after)
+	if len(events) > 0 {
+		b.hub.metrics.fallbackStream.Inc()
+	}
+	return events
+}
+
+// stored implements backing: it reads the database.
+func (b *inbox) stored(ctx context.Context, after int64, limit int) (chat.InboxPage, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.hub.cfg.SourceTimeout)
+	defer cancel()
+	b.hub.metrics.fallbackDatabase.Inc()
+	page, err := b.hub.source.ReadInbox(ctx, b.user, after, limit)
+	if err != nil {
+		return chat.InboxPage{}, chat.Unavailable(err)
+	}
+	return page, nil
+}
+
+// join adds a session, unless the user has too many here already.
+func (b *inbox) join(s *Session) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case s.kind == Stream && b.streams >= b.hub.cfg.MaxStreamsPerUser:
+		return b.hub.tooManyStreams()
+	case s.kind == Poll && b.polls >= b.hub.cfg.MaxPollsPerUser:
+		return b.hub.tooManyStreams()
+	case s.kind == Stream:
+		b.streams++
+	default:
+		b.polls++
+	}
+	b.readers = append(slices.Clone(b.readers), s)
+	return nil
+}
+
+// leave takes a session off again.
+func (b *inbox) leave(s *Session) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := slices.Index(b.readers, s)
+	if i < 0 {
+		return
+	}
+	b.readers = slices.Delete(slices.Clone(b.readers), i, i+1)
+	if s.kind == Stream {
+		b.streams--
+	} else {
+		b.polls--
+	}
+	if len(b.readers) == 0 {
+		b.readers = nil
+		b.left = b.now()
+	}
+}
+
+// sessions returns the readers there are; they may leave at any time.
+func (b *inbox) sessions() []*Session {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.readers
+}
+
+// idleSince tells whether there has been no reader since the given time.
+func (b *inbox) idleSince(at time.Duration) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.readers) == 0 && b.left <= at
+}
+
+// openStreams is how many streams the user has on this node.
+func (b *inbox) openStreams() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.streams
+}
+
+// noteRegistered notes that other nodes find this node from the given time on,
+// and until when. After a time in which they may not have found it, the log
+// must be compared with the database once more.
+func (b *inbox) noteRegistered(from, until time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.registered < from {
+		b.distrusted = b.now()
+	}
+	b.registered = max(b.registered, until)
+}
+
+// live tells whether what is announced anywhere surely reaches this log, and
+// has since it was last compared with the database, which was not before the
+// given time.
+func (b *inbox) live(since time.Duration) bool {
+	return b.hub.link.healthy() && b.isRegistered() && b.verifiedSince(since)
+}
+
+func (b *inbox) isRegistered() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.registered > b.hub.now()
+}

@@ -1,0 +1,178 @@
+package realtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"longwire/chat"
+)
+
+// memorySource is a database of inboxes in memory. It commits under one lock,
+// so that its reads see what committed before they began.
+type memorySource struct {
+	mu       sync.Mutex
+	epoch    string
+	inboxes  map[chat.ID]*memoryInbox
+	sessions map[chat.ID]chat.Session
+	down     error // every call fails with it
+	reads    int   // of inboxes
+	queries  int   // of heads
+	saves    int   // batches of positions
+}
+
+type memoryInbox struct {
+	events []chat.InboxEvent // pruned+1 …
+	head   chat.InboxHead
+}
+
+var errDown = errors.New("the database is down")
+
+func newMemorySource(epoch string) *memorySource {
+	return &memorySource{epoch: epoch, inboxes: map[chat.ID]*memoryInbox{}, sessions: map[chat.ID]chat.Session{}}
+}
+
+func (m *memorySource) inbox(user chat.ID) *memoryInbox {
+	b := m.inboxes[user]
+	if b == nil {
+		b = &memoryInbox{}
+		m.inboxes[user] = b
+	}
+	return b
+}
+
+// commit appends one event to the inbox of each user and returns what is to be announced.
+func (m *memorySource) commit(users ...chat.ID) chat.Announcement {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.commitBody(nil, users)
+}
+
+func (m *memorySource) commitBody(body chat.Body, users []chat.ID) chat.Announcement {
+	if body == nil {
+		body = chat.Body(fmt.Sprintf(`"type":"message.created","at":"2026-01-01T00:00:00.000Z","data":{"n":%d}}`, m.inbox(users[0]).head.Seq+1))
+	}
+	a := chat.Announcement{Bodies: []chat.Body{body}}
+	for _, user := range users {
+		b := m.inbox(user)
+		b.head.Seq++
+		b.events = append(b.events, chat.InboxEvent{Seq: b.head.Seq, Body: body})
+		a.Deliveries = append(a.Deliveries, chat.Delivery{User: user, Seq: b.head.Seq})
+	}
+	return a
+}
+
+func (m *memorySource) commitRevocation(user, session chat.ID) chat.Announcement {
+	body, err := chat.EncodeBody(chat.SessionRevoked, 0, chat.SessionRevokedData{SessionID: session})
+	if err != nil {
+		panic(err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a := m.commitBody(body, []chat.ID{user})
+	a.EndedSessions = []chat.SessionRef{{User: user, Session: session}}
+	return a
+}
+
+func (m *memorySource) prune(user chat.ID, upTo int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b := m.inbox(user)
+	b.events = slices.Clone(b.events[upTo-b.head.Pruned:])
+	b.head.Pruned = upTo
+}
+
+// loseAfter makes the database forget what came after seq, as a restore from a backup does.
+func (m *memorySource) loseAfter(user chat.ID, seq int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b := m.inbox(user)
+	b.events = slices.Clone(b.events[:seq-b.head.Pruned])
+	b.head.Seq = seq
+}
+
+func (m *memorySource) set(change func(*memorySource)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	change(m)
+}
+
+func (m *memorySource) savedSeq(session chat.ID) int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.sessions[session].SavedSeq
+}
+
+func (m *memorySource) readCount() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.reads
+}
+
+func (m *memorySource) ReadInbox(_ context.Context, user chat.ID, after int64, limit int) (chat.InboxPage, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.reads++
+	if m.down != nil {
+		return chat.InboxPage{}, m.down
+	}
+	b := m.inbox(user)
+	page := chat.InboxPage{Head: b.head}
+	if after >= b.head.Pruned && after < b.head.Seq {
+		rest := b.events[after-b.head.Pruned:]
+		page.Events = slices.Clone(rest[:min(limit, len(rest))])
+	}
+	return page, nil
+}
+
+func (m *memorySource) InboxHeads(_ context.Context, users []chat.ID) (map[chat.ID]chat.InboxHead, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.queries++
+	if m.down != nil {
+		return nil, m.down
+	}
+	heads := map[chat.ID]chat.InboxHead{}
+	for _, user := range users {
+		if b := m.inboxes[user]; b != nil {
+			heads[user] = b.head
+		}
+	}
+	return heads, nil
+}
+
+func (m *memorySource) SessionByID(_ context.Context, id chat.ID) (chat.Session, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.down != nil {
+		return chat.Session{}, m.down
+	}
+	session, ok := m.sessions[id]
+	if !ok {
+		return chat.Session{}, chat.NotFound("There is no such session.")
+	}
+	return session, nil
+}
+
+func (m *memorySource) SavePositions(_ context.Context, positions []chat.SavedPosition) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.down != nil {
+		return m.down
+	}
+	m.saves++
+	for _, p := range positions {
+		session := m.sessions[p.Session]
+		session.SavedSeq = max(session.SavedSeq, p.Seq)
+		m.sessions[p.Session] = session
+	}
+	return nil
+}
+
+func (m *memorySource) Epoch(context.Context) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.epoch, m.down
+}

@@ -1,0 +1,239 @@
+package repo
+
+import (
+	"database/sql"
+	"maps"
+	"slices"
+	"sync"
+
+	"longwire/chat"
+)
+
+// conversation is a locked row, and what a batch makes of it.
+type conversation struct {
+	id           chat.ID
+	kind         chat.ConversationKind
+	lo, hi       chat.ID // the users of a private one
+	lastSeq      int64
+	lastActivity chat.Time
+	version      int64 // of the audience
+	audience     *chat.Audience
+	changed      bool
+}
+
+// inChunk bounds the values in one IN list: well below where MySQL's range
+// optimizer gives up and reads the whole table.
+const inChunk = 1000
+
+// lockConversations locks rows, ascending, and hands over each. ids are
+// ascending; those that are not there are left out.
+func lockConversations(x *conn, text *statement, ids []chat.ID, found func(c *conversation)) error {
+	for chunk := range slices.Chunk(ids, inChunk) {
+		text.reset().sql("SELECT id, kind, user_lo, user_hi, last_seq, last_activity_at, audience_version FROM conversation WHERE id IN ").
+			ids(chunk).sql(" ORDER BY id" + x.dialect.forUpdate)
+		err := text.each(x, func(r row) error {
+			c := new(conversation)
+			var lo, hi sql.NullInt64
+			if err := r.Scan(&c.id, &c.kind, &lo, &hi, &c.lastSeq, &c.lastActivity, &c.version); err != nil {
+				return err
+			}
+			c.lo, c.hi = chat.ID(lo.Int64), chat.ID(hi.Int64)
+			found(c)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxCachedMembers bounds the audience cache: 8 bytes each, and about 200 for
+// an audience itself, which counts as audienceWeight members.
+const (
+	maxCachedMembers = 4 << 20
+	audienceWeight   = 25
+)
+
+// audienceCache remembers who belongs to conversations. An entry is good only
+// when its version is that of the locked conversation row: every change of
+// members, friendships, blocks and acceptances raises the version in its own
+// transaction, under the same lock. The zero value is empty and ready.
+type audienceCache struct {
+	mu      sync.Mutex
+	entries map[chat.ID]*chat.Audience // guarded by mu; the audiences are never changed
+	weight  int                        // guarded by mu
+}
+
+func (a *audienceCache) get(id chat.ID, version int64) *chat.Audience {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if known := a.entries[id]; known != nil && known.Version == version {
+		return known
+	}
+	return nil
+}
+
+// put remembers an audience. It must have been read from committed data, under
+// the conversation's lock, by a transaction that changes no audience itself.
+func (a *audienceCache) put(id chat.ID, audience *chat.Audience) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.entries == nil {
+		a.entries = make(map[chat.ID]*chat.Audience)
+	}
+	a.drop(id)
+	a.weight += len(audience.Members) + audienceWeight
+	for victim := range a.entries { // in no particular order
+		if a.weight <= maxCachedMembers {
+			break
+		}
+		a.drop(victim)
+	}
+	a.entries[id] = audience
+}
+
+// drop forgets an entry; mu is held.
+func (a *audienceCache) drop(id chat.ID) {
+	if known := a.entries[id]; known != nil {
+		a.weight -= len(known.Members) + audienceWeight
+		delete(a.entries, id)
+	}
+}
+
+// load gives each of the locked conversations its audience, from memory where
+// its version is current and otherwise from the database.
+func (a *audienceCache) load(x *conn, conversations map[chat.ID]*conversation) error {
+	var missing map[chat.ID]*conversation
+	for id, c := range conversations {
+		if c.audience = a.get(id, c.version); c.audience != nil {
+			continue
+		}
+		if missing == nil {
+			missing = make(map[chat.ID]*conversation)
+		}
+		missing[id] = c
+	}
+	if missing == nil {
+		return nil
+	}
+	if err := readAudiences(x, missing); err != nil {
+		return err
+	}
+	for id, c := range missing {
+		a.put(id, c.audience)
+	}
+	return nil
+}
+
+// readAudiences reads who belongs to locked conversations.
+func readAudiences(x *conn, conversations map[chat.ID]*conversation) error {
+	var groups, private []chat.ID
+	for _, id := range slices.Sorted(maps.Keys(conversations)) {
+		c := conversations[id]
+		c.audience = &chat.Audience{Kind: c.kind, Version: c.version}
+		if c.kind == chat.KindGroup {
+			groups = append(groups, id)
+		} else {
+			c.audience.Members = []chat.ID{c.lo, c.hi}
+			private = append(private, id)
+		}
+	}
+	text := new(statement)
+	for chunk := range slices.Chunk(groups, inChunk) {
+		text.reset().sql("SELECT group_id, user_id FROM group_member WHERE group_id IN ").ids(chunk).sql(" ORDER BY group_id, user_id")
+		err := text.each(x, func(r row) error {
+			var group, member chat.ID
+			err := r.Scan(&group, &member)
+			if c := conversations[group]; c != nil {
+				c.audience.Members = append(c.audience.Members, member)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for chunk := range slices.Chunk(private, inChunk) {
+		text.reset().sql(relationsOfPairs).ids(chunk)
+		err := text.each(x, func(r row) error {
+			var (
+				id                         chat.ID
+				acceptsLo, acceptsHi       sql.NullString
+				friends, loBlocks, hiBlock bool
+			)
+			if err := r.Scan(&id, &acceptsLo, &acceptsHi, &friends, &loBlocks, &hiBlock); err != nil {
+				return err
+			}
+			if c := conversations[id]; c != nil {
+				c.audience.Relations = [2]chat.Relation{
+					{Friends: friends, Blocks: loBlocks, BlockedBy: hiBlock, PeerAccepts: chat.Acceptance(acceptsHi.String), PeerIsMissing: !acceptsHi.Valid},
+					{Friends: friends, Blocks: hiBlock, BlockedBy: loBlocks, PeerAccepts: chat.Acceptance(acceptsLo.String), PeerIsMissing: !acceptsLo.Valid},
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// relationsOfPairs reads both directions between the users of private conversations.
+const relationsOfPairs = "SELECT c.id, lo.accept_messages_from, hi.accept_messages_from," +
+	" f.user_id IS NOT NULL, bl.user_id IS NOT NULL, bh.user_id IS NOT NULL FROM conversation c" +
+	" LEFT JOIN `user` lo ON lo.id = c.user_lo LEFT JOIN `user` hi ON hi.id = c.user_hi" +
+	" LEFT JOIN friend f ON f.user_id = c.user_lo AND f.friend_id = c.user_hi" +
+	" LEFT JOIN `block` bl ON bl.user_id = c.user_lo AND bl.blocked_id = c.user_hi" +
+	" LEFT JOIN `block` bh ON bh.user_id = c.user_hi AND bh.blocked_id = c.user_lo WHERE c.id IN "
+
+// raiseVersions locks conversations, ascending, and makes cached audiences of
+// them stale. It is called before what it announces is changed.
+func raiseVersions(x *conn, ids []chat.ID) error {
+	slices.Sort(ids)
+	text := new(statement)
+	for chunk := range slices.Chunk(ids, inChunk) {
+		if err := lockConversations(x, text, chunk, func(*conversation) {}); err != nil {
+			return err
+		}
+		text.reset().sql("UPDATE conversation SET audience_version = audience_version + 1 WHERE id IN ").ids(chunk)
+		if err := text.exec(x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxCachedPairs bounds pairCache.
+const maxCachedPairs = 200_000
+
+// pairCache remembers the conversations of pairs of users, which never change
+// once they are there. The zero value is empty and ready.
+type pairCache struct {
+	mu      sync.Mutex
+	entries map[[2]chat.ID]chat.ID // guarded by mu
+}
+
+func (p *pairCache) get(pair [2]chat.ID) (chat.ID, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	id, ok := p.entries[pair]
+	return id, ok
+}
+
+// put remembers a conversation that is committed.
+func (p *pairCache) put(pair [2]chat.ID, id chat.ID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.entries == nil {
+		p.entries = make(map[[2]chat.ID]chat.ID)
+	}
+	for victim := range p.entries { // in no particular order
+		if len(p.entries) < maxCachedPairs {
+			break
+		}
+		delete(p.entries, victim)
+	}
+	p.entries[pair] = id
+}

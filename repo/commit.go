@@ -1,0 +1,302 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"unicode/utf8"
+
+	"longwire/chat"
+)
+
+// maxKeyBytes is what the column holds.
+const maxKeyBytes = 255
+
+// CommitMessages puts messages into their conversations and inboxes in one
+// transaction. One that may not be sent gets its own error and leaves no trace;
+// a replay gets the message that was stored. When nothing is left to store,
+// nothing is written.
+func (db *DB) CommitMessages(ctx context.Context, messages []chat.Outgoing) ([]chat.Outcome, chat.Announcement, error) {
+	if len(messages) == 0 {
+		return nil, chat.Announcement{}, nil
+	}
+	var b *batch
+	err := db.transact(ctx, func(x *conn) error {
+		b = &batch{x: x, audiences: &db.audiences, out: messages, outcomes: make([]chat.Outcome, len(messages))}
+		return b.commit()
+	})
+	if err != nil {
+		return nil, chat.Announcement{}, err
+	}
+	return b.outcomes, b.announcement, nil
+}
+
+// batch is one run of CommitMessages.
+type batch struct {
+	x         *conn
+	audiences *audienceCache
+	out       []chat.Outgoing
+
+	conversations map[chat.ID]*conversation // those locked
+	replays       map[messageKey]stored     // what is stored under the messages' keys
+	accepted      []accepted
+	text          statement // memory for one statement after the other
+
+	outcomes     []chat.Outcome
+	announcement chat.Announcement
+}
+
+// messageKey is an idempotency key and whose it is.
+type messageKey struct {
+	sender chat.ID
+	key    string
+}
+
+// stored is a message and the fingerprint of what was asked for.
+type stored struct {
+	message     chat.Message
+	fingerprint [16]byte
+}
+
+// accepted is a message that will be stored.
+type accepted struct {
+	message     chat.Message
+	fingerprint [16]byte
+	members     []chat.ID
+	// Which of the announcement's bodies the sender and the others get; the
+	// same but for the key, so one is enough without a key.
+	own, others int
+}
+
+func (b *batch) commit() error {
+	if err := b.lock(); err != nil {
+		return err
+	}
+	// Under the locks: a twin in the same conversation has committed by now, or waits for us.
+	if err := b.findReplays(); err != nil {
+		return err
+	}
+	if err := b.audiences.load(b.x, b.conversations); err != nil {
+		return err
+	}
+	for i := range b.out {
+		if err := b.settle(i); err != nil {
+			return err
+		}
+	}
+	if len(b.accepted) == 0 {
+		return nil
+	}
+	err := b.insertMessages()
+	if errors.Is(err, errDuplicate) {
+		// A twin in another conversation was faster; the next run finds it.
+		return &retryError{cause: err}
+	}
+	if err != nil {
+		return err
+	}
+	if err := b.updateConversations(); err != nil {
+		return err
+	}
+	b.announcement.Deliveries, err = insertInboxRows(b.x, &b.text, b.inboxRows())
+	return err
+}
+
+// lock locks the conversations of the batch, ascending.
+func (b *batch) lock() error {
+	ids := make([]chat.ID, 0, len(b.out))
+	for i := range b.out {
+		ids = append(ids, b.out[i].ConversationID)
+	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	b.conversations = make(map[chat.ID]*conversation, len(ids))
+	return lockConversations(b.x, &b.text, ids, func(c *conversation) {
+		b.conversations[c.id] = c
+	})
+}
+
+// replayChunk bounds the alternatives in one WHERE clause.
+const replayChunk = 200
+
+// findReplays reads what is stored under the keys of the batch.
+func (b *batch) findReplays() error {
+	b.replays = make(map[messageKey]stored)
+	scan := func(r row) error {
+		var (
+			m           messageRow
+			fingerprint []byte
+		)
+		if err := r.Scan(append(m.dest(), &fingerprint)...); err != nil {
+			return err
+		}
+		found := stored{message: m.message()}
+		copy(found.fingerprint[:], fingerprint)
+		b.replays[messageKey{found.message.SenderID, found.message.IdempotencyKey}] = found
+		return nil
+	}
+	pending := 0
+	for i := range b.out {
+		if b.out[i].IdempotencyKey == "" {
+			continue
+		}
+		if pending == 0 {
+			b.text.reset().sql("SELECT " + messageColumns + ", h.fingerprint FROM chat_history h WHERE ")
+		} else {
+			b.text.sql(" OR ")
+		}
+		b.text.sql("h.sender_id = ").id(b.out[i].SenderID).sql(" AND h.idempotency_key = ").arg(b.out[i].IdempotencyKey)
+		if pending++; pending == replayChunk {
+			if err := b.text.each(b.x, scan); err != nil {
+				return err
+			}
+			pending = 0
+		}
+	}
+	if pending == 0 {
+		return nil
+	}
+	return b.text.each(b.x, scan)
+}
+
+// settle decides what becomes of message i.
+func (b *batch) settle(i int) error {
+	out, outcome := &b.out[i], &b.outcomes[i]
+	key := messageKey{out.SenderID, out.IdempotencyKey}
+	if known, replay := b.replays[key]; replay && key.key != "" {
+		if known.fingerprint != out.Fingerprint {
+			outcome.Err = &chat.Error{
+				Code:   chat.CodeIdempotencyConflict,
+				Detail: "This Idempotency-Key was used for another message. Use a new key for each message.",
+			}
+			return nil
+		}
+		outcome.Message, outcome.Replayed = known.message, true
+		return nil
+	}
+	c := b.conversations[out.ConversationID]
+	if refusal := check(out, c); refusal != nil {
+		outcome.Err = refusal
+		return nil //nolint:nilerr // it fails alone
+	}
+	c.lastSeq++
+	c.lastActivity = max(c.lastActivity, out.At)
+	c.changed = true
+	outcome.Message = chat.Message{
+		ConversationID: c.id, Seq: c.lastSeq, SenderID: out.SenderID, Kind: out.Kind, Body: out.Body,
+		ReplyTo: out.ReplyTo, Mentions: out.Mentions, CreatedAt: out.At, IdempotencyKey: out.IdempotencyKey,
+	}
+	if out.Mentions == nil {
+		outcome.Message.Mentions = []chat.ID{}
+	}
+	outcome.Recipients = len(c.audience.Members)
+	if key.key != "" {
+		b.replays[key] = stored{outcome.Message, out.Fingerprint} // for a twin later in the batch
+	}
+	return b.accept(outcome.Message, out.Fingerprint, c.audience.Members)
+}
+
+// check tells whether a message may be sent to a locked conversation, nil for
+// one that is not there. What the database would refuse is refused here, where
+// it fails alone.
+func check(out *chat.Outgoing, c *conversation) error {
+	if c == nil {
+		return errNoConversation()
+	}
+	if err := c.audience.Check(*out, c.lastSeq); err != nil {
+		return err
+	}
+	if !utf8.ValidString(out.Body) || len(out.Body) >= maxStatementBytes {
+		return chat.Invalid("body", "must be valid UTF-8 and not longer than the limit")
+	}
+	if len(out.IdempotencyKey) > maxKeyBytes {
+		return chat.Invalid("Idempotency-Key", "is too long")
+	}
+	return nil
+}
+
+// accept encodes a message and notes it for writing.
+func (b *batch) accept(message chat.Message, fingerprint [16]byte, members []chat.ID) error {
+	body, err := chat.EncodeBody(chat.MessageCreated, message.CreatedAt, message.ForOthers())
+	if err != nil {
+		return err
+	}
+	b.announcement.Bodies = append(b.announcement.Bodies, body)
+	others := len(b.announcement.Bodies) - 1
+	own := others
+	if message.IdempotencyKey != "" {
+		if body, err = chat.EncodeBody(chat.MessageCreated, message.CreatedAt, message); err != nil {
+			return err
+		}
+		b.announcement.Bodies = append(b.announcement.Bodies, body)
+		own++
+	}
+	b.accepted = append(b.accepted, accepted{message: message, fingerprint: fingerprint, members: members, own: own, others: others})
+	return nil
+}
+
+// insertMessages writes the history.
+func (b *batch) insertMessages() error {
+	b.text.reset()
+	for i := range b.accepted {
+		m := &b.accepted[i].message
+		if b.text.full(len(m.Body)) {
+			if err := b.text.exec(b.x); err != nil {
+				return err
+			}
+			b.text.reset()
+		}
+		if len(b.text.text) == 0 {
+			b.text.sql("INSERT INTO chat_history (conversation_id, seq, sender_id, kind, body, reply_to, mentions, created_at, recalled, idempotency_key, fingerprint) VALUES ")
+		} else {
+			b.text.sql(",")
+		}
+		b.text.sql("(").id(m.ConversationID).sql(",").int(m.Seq).sql(",").id(m.SenderID).sql(",").arg(string(m.Kind)).
+			sql(",").arg(m.Body).sql(",").nullable(m.ReplyTo).sql(",").mentions(m.Mentions).
+			sql(",").int(int64(m.CreatedAt)).sql(",0,")
+		if m.IdempotencyKey == "" {
+			b.text.sql("NULL,NULL)")
+		} else {
+			b.text.arg(m.IdempotencyKey).sql(",").bytes(b.accepted[i].fingerprint[:]).sql(")")
+		}
+	}
+	return b.text.exec(b.x)
+}
+
+// updateConversations writes the new last seqs. The rows are there and ours:
+// the INSERT never inserts, it is the way to give each row its own value.
+func (b *batch) updateConversations() error {
+	b.text.reset().sql("INSERT INTO conversation (id, kind, last_seq, last_activity_at, audience_version) VALUES ")
+	n := 0
+	for _, c := range b.conversations {
+		if !c.changed {
+			continue
+		}
+		b.text.comma(n).sql("(").id(c.id).sql(",'',").int(c.lastSeq).sql(",").int(int64(c.lastActivity)).sql(",0)")
+		n++
+	}
+	return b.text.sql(b.x.dialect.replaceLastSeq).exec(b.x)
+}
+
+// inboxRows returns a row for each member and message.
+func (b *batch) inboxRows() []inboxRow {
+	n := 0
+	for i := range b.accepted {
+		n += len(b.accepted[i].members)
+	}
+	rows := make([]inboxRow, 0, n)
+	for i := range b.accepted {
+		a := &b.accepted[i]
+		for _, member := range a.members {
+			event := a.others
+			if member == a.message.SenderID {
+				event = a.own
+			}
+			rows = append(rows, inboxRow{
+				user: member, order: i, event: event, source: sourceMessage,
+				ref: a.message.ConversationID, refSeq: a.message.Seq, at: a.message.CreatedAt,
+			})
+		}
+	}
+	return rows
+}

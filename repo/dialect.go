@@ -1,0 +1,50 @@
+package repo
+
+// dialect is all in which the databases differ, but for how they are opened
+// and for the SQL that makes the tables.
+type dialect struct {
+	// name is also the folder of the migrations.
+	name string
+	// forUpdate ends a SELECT whose rows are to be locked. SQLite has one
+	// writer at a time, which is lock enough.
+	forUpdate string
+	// The ends of INSERTs into tables whose row may be there already.
+	addToHead       string // inbox_head: add to seq
+	replaceLastSeq  string // conversation: take over last_seq and last_activity_at
+	replaceReadMark string // read_position: take over read_seq
+	// fault tells a driver's errors apart.
+	fault func(err error) fault
+}
+
+// fault is what a driver's error means to us.
+type fault int
+
+const (
+	// faultUnknown is what nobody expected.
+	faultUnknown fault = iota
+	// faultDuplicate: a unique key has the value already. The transaction goes on.
+	faultDuplicate
+	// faultRetry: the transaction was or must be rolled back, and may succeed
+	// when it is run again.
+	faultRetry
+	// faultUnavailable: the database does not answer, or takes no writes just now.
+	faultUnavailable
+)
+
+var mysqlDialect = dialect{
+	name:      "mysql",
+	forUpdate: " FOR UPDATE",
+	// VALUES() is deprecated in MySQL, but what replaces it is unknown to MariaDB.
+	addToHead:       " ON DUPLICATE KEY UPDATE seq = seq + VALUES(seq)",
+	replaceLastSeq:  " ON DUPLICATE KEY UPDATE last_seq = VALUES(last_seq), last_activity_at = VALUES(last_activity_at)",
+	replaceReadMark: " ON DUPLICATE KEY UPDATE read_seq = VALUES(read_seq)",
+	fault:           mysqlFault,
+}
+
+var sqliteDialect = dialect{
+	name:            "sqlite",
+	addToHead:       " ON CONFLICT (user_id) DO UPDATE SET seq = seq + excluded.seq",
+	replaceLastSeq:  " ON CONFLICT (id) DO UPDATE SET last_seq = excluded.last_seq, last_activity_at = excluded.last_activity_at",
+	replaceReadMark: " ON CONFLICT (user_id, conversation_id) DO UPDATE SET read_seq = excluded.read_seq",
+	fault:           sqliteFault,
+}

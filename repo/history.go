@@ -1,0 +1,116 @@
+package repo
+
+import (
+	"context"
+	"database/sql"
+	"strconv"
+	"strings"
+
+	"longwire/chat"
+)
+
+// messageColumns are the columns of chat_history as h that make a message.
+const messageColumns = "h.conversation_id, h.seq, h.sender_id, h.kind, h.body, h.reply_to, h.mentions, h.created_at, h.edited_at, h.recalled, h.idempotency_key"
+
+// messageRow is messageColumns as read, all NULL where a join found none.
+type messageRow struct {
+	conversation, seq, sender, replyTo, createdAt, editedAt, recalled sql.NullInt64
+	kind, body, mentions, key                                         sql.NullString
+}
+
+// dest returns where Scan puts the columns.
+func (m *messageRow) dest() []any {
+	return []any{&m.conversation, &m.seq, &m.sender, &m.kind, &m.body, &m.replyTo, &m.mentions, &m.createdAt, &m.editedAt, &m.recalled, &m.key}
+}
+
+// message returns the message with its key, as its sender may see it.
+func (m *messageRow) message() chat.Message {
+	message := chat.Message{
+		ConversationID: chat.ID(m.conversation.Int64), Seq: m.seq.Int64, SenderID: chat.ID(m.sender.Int64),
+		Kind: chat.MessageKind(m.kind.String), Body: m.body.String, Mentions: parseMentions(m.mentions.String),
+		CreatedAt: chat.Time(m.createdAt.Int64), Recalled: m.recalled.Int64 != 0, IdempotencyKey: m.key.String,
+	}
+	if m.replyTo.Valid {
+		message.ReplyTo = &m.replyTo.Int64
+	}
+	if m.editedAt.Valid {
+		edited := chat.Time(m.editedAt.Int64)
+		message.EditedAt = &edited
+	}
+	return message
+}
+
+// mentions writes mentioned users as parseMentions reads them.
+func (s *statement) mentions(ids []chat.ID) *statement {
+	if len(ids) == 0 {
+		return s.sql("NULL")
+	}
+	s.sql("'")
+	for i, id := range ids {
+		s.comma(i).id(id)
+	}
+	return s.sql("'")
+}
+
+func parseMentions(text string) []chat.ID {
+	ids := []chat.ID{} // never nil in JSON
+	for part := range strings.SplitSeq(text, ",") {
+		if id, err := strconv.ParseInt(part, 10, 64); err == nil {
+			ids = append(ids, chat.ID(id))
+		}
+	}
+	return ids
+}
+
+// readable returns the last seq of a conversation that the user belongs to,
+// otherwise CodeNotFound.
+func readable(c *conn, id, user chat.ID) (lastSeq int64, err error) {
+	return one(c, errNoConversation(), scanInt,
+		"SELECT c.last_seq FROM conversation c LEFT JOIN group_member m ON m.group_id = c.id AND m.user_id = ?"+
+			" WHERE c.id = ? AND (c.user_lo = ? OR c.user_hi = ? OR m.user_id IS NOT NULL)", user, id, user, user)
+}
+
+// History returns messages of a conversation as a user sees them, ascending.
+// CodeNotFound when the user does not belong to it.
+func (db *DB) History(ctx context.Context, conversation, user chat.ID, query chat.HistoryQuery) (chat.History, error) {
+	c := db.reader(ctx)
+	newest, err := readable(c, conversation, user)
+	if err != nil {
+		return chat.History{}, err
+	}
+	first, last := historyRange(query, newest)
+	history := chat.History{HasMoreBefore: first > 1, HasMoreAfter: last < newest, Items: []chat.Message{}}
+	if first > last {
+		return history, nil
+	}
+	history.Items, err = all(c, func(r row) (chat.Message, error) {
+		var m messageRow
+		err := r.Scan(m.dest()...)
+		return m.message().SeenBy(user), err
+	}, "SELECT "+messageColumns+" FROM chat_history h WHERE h.conversation_id = ? AND h.seq BETWEEN ? AND ? ORDER BY h.seq",
+		conversation, first, last)
+	if err != nil {
+		return chat.History{}, err
+	}
+	return history, nil
+}
+
+// historyRange returns the first and the last seq that a query selects of a
+// conversation with messages 1 … newest; nothing when first > last. Because
+// seqs have no gaps, no more than these two numbers is needed.
+func historyRange(query chat.HistoryQuery, newest int64) (first, last int64) {
+	limit := int64(max(query.Limit, 1))
+	switch {
+	case query.AfterSeq != nil:
+		first = min(max(*query.AfterSeq, 0), newest) + 1
+		return first, min(first+limit-1, newest)
+	case query.BeforeSeq != nil:
+		last = max(min(*query.BeforeSeq-1, newest), 0)
+	case query.AroundSeq != nil:
+		last = min(max(*query.AroundSeq, 1), newest) - limit/2 + limit - 1
+		last = min(max(last, limit), newest)
+	default:
+		last = newest
+	}
+	return max(last-limit+1, 1), last
+}

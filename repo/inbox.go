@@ -1,0 +1,228 @@
+package repo
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+
+	"longwire/chat"
+)
+
+// What an inbox row points to.
+const (
+	sourceMessage = 1 // chat_history (ref, refSeq)
+	sourceEvent   = 2 // event (ref)
+)
+
+// inboxRow is a row to be written, without the seq it will get.
+type inboxRow struct {
+	user   chat.ID
+	order  int // rows of one user come in this order
+	event  int // index of the body
+	source int
+	ref    chat.ID
+	refSeq int64
+	at     chat.Time
+}
+
+// insertInboxRows gives rows their seqs, under the locks of the inbox heads,
+// and writes them in the order of the primary key.
+func insertInboxRows(x *conn, text *statement, rows []inboxRow) ([]chat.Delivery, error) {
+	slices.SortFunc(rows, func(a, b inboxRow) int {
+		return cmp.Or(cmp.Compare(a.user, b.user), cmp.Compare(a.order, b.order))
+	})
+	deliveries := make([]chat.Delivery, len(rows))
+	for i, r := range rows {
+		deliveries[i] = chat.Delivery{User: r.user, Event: r.event}
+	}
+	if err := advanceHeads(x, text, deliveries); err != nil {
+		return nil, err
+	}
+	const rowBytes = 100 // three ids, a seq, a time
+	text.reset()
+	for i, r := range rows {
+		if text.full(rowBytes) {
+			if err := text.exec(x); err != nil {
+				return nil, err
+			}
+			text.reset()
+		}
+		if len(text.text) == 0 {
+			text.sql("INSERT INTO inbox (user_id, seq, source, ref_id, ref_seq, at) VALUES ")
+		} else {
+			text.sql(",")
+		}
+		text.sql("(").id(r.user).sql(",").int(deliveries[i].Seq).sql(",").int(int64(r.source)).
+			sql(",").id(r.ref).sql(",").int(r.refSeq).sql(",").int(int64(r.at)).sql(")")
+	}
+	return deliveries, text.exec(x)
+}
+
+// advanceHeads moves the heads of all users in deliveries, which are in the
+// users' order, and fills in the seqs.
+func advanceHeads(x *conn, text *statement, deliveries []chat.Delivery) error {
+	for start := 0; start < len(deliveries); {
+		var users []chat.ID
+		text.reset().sql("INSERT INTO inbox_head (user_id, seq, pruned) VALUES ")
+		end := start
+		for end < len(deliveries) && len(users) < inChunk {
+			user, first := deliveries[end].User, end
+			for end < len(deliveries) && deliveries[end].User == user {
+				end++
+			}
+			text.comma(len(users)).sql("(").id(user).sql(",").int(int64(end - first)).sql(",0)")
+			users = append(users, user)
+		}
+		if err := text.sql(x.dialect.addToHead).exec(x); err != nil {
+			return err
+		}
+		next := end // the heads come back in descending order: fill from behind
+		text.reset().sql("SELECT user_id, seq FROM inbox_head WHERE user_id IN ").ids(users).sql(" ORDER BY user_id DESC")
+		err := text.each(x, func(r row) error {
+			var (
+				user chat.ID
+				seq  int64
+			)
+			if err := r.Scan(&user, &seq); err != nil {
+				return err
+			}
+			for ; next > start && deliveries[next-1].User == user; next-- {
+				deliveries[next-1].Seq = seq
+				seq--
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if next != start {
+			return errors.New("an inbox head that was written is not there")
+		}
+		start = end
+	}
+	return nil
+}
+
+// readInbox reads a head and the rows after a position as one statement, so
+// that both are of one moment. A head without such rows is one row of NULLs.
+const readInbox = "SELECT d.seq, d.pruned, i.seq, i.source, i.at, e.type, e.data, " + messageColumns +
+	" FROM inbox_head d LEFT JOIN inbox i ON i.user_id = d.user_id AND i.seq > ?" +
+	" LEFT JOIN chat_history h ON i.source = 1 AND h.conversation_id = i.ref_id AND h.seq = i.ref_seq" +
+	" LEFT JOIN `event` e ON i.source = 2 AND e.id = i.ref_id" +
+	" WHERE d.user_id = ? ORDER BY i.seq LIMIT ?"
+
+// ReadInbox returns up to limit events of a user's inbox, from after+1 on
+// without a hole, and where the inbox stands. There are none when after is not
+// before the head. When after is before Head.Pruned there are none either: the
+// inbox cannot be continued from there.
+func (db *DB) ReadInbox(ctx context.Context, user chat.ID, after int64, limit int) (chat.InboxPage, error) {
+	page := chat.InboxPage{}
+	lost := false // a row was met that cannot be given
+	err := each(db.reader(ctx), func(r row) error {
+		var (
+			seq, source, at sql.NullInt64
+			kind, data      sql.NullString
+			m               messageRow
+		)
+		dest := append([]any{&page.Head.Seq, &page.Head.Pruned, &seq, &source, &at, &kind, &data}, m.dest()...)
+		if err := r.Scan(dest...); err != nil {
+			return err
+		}
+		if !seq.Valid || lost || after < page.Head.Pruned {
+			return nil
+		}
+		if want := after + int64(len(page.Events)) + 1; seq.Int64 != want {
+			return errors.New("the inbox has a hole")
+		}
+		event := chat.InboxEvent{Seq: seq.Int64}
+		switch {
+		case source.Int64 == sourceEvent && kind.Valid:
+			event.Body = chat.AppendBody(nil, chat.EventType(kind.String), chat.Time(at.Int64), []byte(data.String))
+		case source.Int64 == sourceMessage && m.seq.Valid:
+			message := m.message()
+			body, err := chat.EncodeBody(chat.MessageCreated, message.CreatedAt, message.SeenBy(user))
+			if err != nil {
+				return err
+			}
+			event.Body = body
+		default:
+			// What the row pointed to is pruned; so, in effect, is the row. A
+			// reader who stands right before it must start anew.
+			lost = true
+			if len(page.Events) == 0 {
+				page.Head.Pruned = max(page.Head.Pruned, seq.Int64)
+			}
+			return nil
+		}
+		page.Events = append(page.Events, event)
+		return nil
+	}, readInbox, after, user, limit)
+	if err != nil {
+		return chat.InboxPage{}, err
+	}
+	return page, nil
+}
+
+// InboxHead returns where a user's inbox stands; 0, 0 for one that never had an event.
+func (db *DB) InboxHead(ctx context.Context, user chat.ID) (chat.InboxHead, error) {
+	heads, err := db.InboxHeads(ctx, []chat.ID{user})
+	return heads[user], err
+}
+
+// InboxHeads returns where the inboxes of many users stand, by one query for
+// each 1,000 of them. Users without an inbox are left out.
+func (db *DB) InboxHeads(ctx context.Context, users []chat.ID) (map[chat.ID]chat.InboxHead, error) {
+	heads := make(map[chat.ID]chat.InboxHead, len(users))
+	c, text := db.reader(ctx), new(statement)
+	for chunk := range slices.Chunk(users, inChunk) {
+		text.reset().sql("SELECT user_id, seq, pruned FROM inbox_head WHERE user_id IN ").ids(chunk)
+		err := text.each(c, func(r row) error {
+			var (
+				user chat.ID
+				head chat.InboxHead
+			)
+			err := r.Scan(&user, &head.Seq, &head.Pruned)
+			heads[user] = head
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return heads, nil
+}
+
+// positionChunk bounds the alternatives in one CASE.
+const positionChunk = 100
+
+// SavePositions moves saved positions forward, never back. Sessions that are
+// not there are passed over.
+func (db *DB) SavePositions(ctx context.Context, positions []chat.SavedPosition) error {
+	if len(positions) == 0 {
+		return nil
+	}
+	sorted := slices.Clone(positions)
+	// The farthest first: in the CASE below the first that fits counts.
+	slices.SortFunc(sorted, func(a, b chat.SavedPosition) int {
+		return cmp.Or(cmp.Compare(a.Session, b.Session), cmp.Compare(b.Seq, a.Seq))
+	})
+	return db.transact(ctx, func(x *conn) error {
+		text := new(statement)
+		ids := make([]chat.ID, 0, positionChunk)
+		for chunk := range slices.Chunk(sorted, positionChunk) {
+			ids = ids[:0]
+			text.reset().sql("UPDATE session SET saved_seq = CASE")
+			for _, p := range chunk {
+				text.sql(" WHEN id = ").id(p.Session).sql(" AND user_id = ").id(p.User).
+					sql(" AND saved_seq < ").int(p.Seq).sql(" THEN ").int(p.Seq)
+				ids = append(ids, p.Session)
+			}
+			if err := text.sql(" ELSE saved_seq END WHERE id IN ").ids(ids).exec(x); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

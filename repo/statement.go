@@ -1,0 +1,94 @@
+package repo
+
+import (
+	"encoding/hex"
+	"strconv"
+
+	"longwire/chat"
+)
+
+// Bounds of one statement: its text, well below the smallest max_allowed_packet
+// in use and SQLite's limit; and the arguments SQLite takes.
+const (
+	maxStatementBytes = 512 << 10
+	maxStatementArgs  = 30_000
+)
+
+// statement is SQL in the making. Integers are written into the text, which
+// spares an argument each; text always goes as an argument.
+type statement struct {
+	text []byte
+	args []any
+}
+
+func (s *statement) sql(text string) *statement {
+	s.text = append(s.text, text...)
+	return s
+}
+
+func (s *statement) int(n int64) *statement {
+	s.text = strconv.AppendInt(s.text, n, 10)
+	return s
+}
+
+func (s *statement) id(id chat.ID) *statement {
+	return s.int(int64(id))
+}
+
+// nullable writes an integer or NULL.
+func (s *statement) nullable(n *int64) *statement {
+	if n == nil {
+		return s.sql("NULL")
+	}
+	return s.int(*n)
+}
+
+// bytes writes a literal that every database reads as these bytes.
+func (s *statement) bytes(b []byte) *statement {
+	s.sql("x'")
+	s.text = hex.AppendEncode(s.text, b)
+	return s.sql("'")
+}
+
+func (s *statement) arg(value any) *statement {
+	s.args = append(s.args, value)
+	return s.sql("?")
+}
+
+// ids writes a list in parentheses.
+func (s *statement) ids(ids []chat.ID) *statement {
+	s.sql("(")
+	for i, id := range ids {
+		s.comma(i).id(id)
+	}
+	return s.sql(")")
+}
+
+// comma writes what separates item i from the one before.
+func (s *statement) comma(i int) *statement {
+	if i > 0 {
+		s.sql(",")
+	}
+	return s
+}
+
+// full tells whether it is time to run what there is and begin anew.
+func (s *statement) full(pending int) bool {
+	return len(s.text)+pending > maxStatementBytes || len(s.args) > maxStatementArgs
+}
+
+// reset empties the statement but keeps its memory.
+func (s *statement) reset() *statement {
+	clear(s.args)
+	s.text, s.args = s.text[:0], s.args[:0]
+	return s
+}
+
+func (s *statement) exec(c *conn) error {
+	_, err := c.exec(string(s.text), s.args...)
+	return err
+}
+
+func (s *statement) each(c *conn, scan func(r row) error) error {
+	return each(c, scan, string(s.text), s.args...)
+}

@@ -1,0 +1,416 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"longwire/auth"
+	"longwire/chat"
+	"longwire/config"
+	"longwire/handlers"
+	"longwire/openapi"
+	"longwire/realtime"
+	"longwire/repo"
+	"longwire/web"
+)
+
+// node is one running process, put together.
+type node struct {
+	cfg      config.Config
+	logger   *slog.Logger
+	registry *prometheus.Registry
+	db       *repo.DB
+	hub      *realtime.Hub
+	sender   *chat.Sender
+	api      *http.Server
+	ops      *http.Server // nil when LONGWIRE_OPS_LISTEN is empty
+
+	closers []func() error // run in reverse when the node has stopped
+}
+
+// serve runs a node until ctx ends, and returns when it has drained: nil unless
+// it could not start or could not go on.
+func serve(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) (err error) {
+	n := &node{cfg: cfg, logger: newLogger(cfg, stderr), registry: newRegistry()}
+	defer func() { err = errors.Join(err, n.close()) }()
+	n.logger.InfoContext(ctx, "starting", "version", version, "settings", cfg)
+	if !cfg.RateLimit {
+		n.logger.WarnContext(ctx, "rate limits are off: this is for load tests only")
+	}
+	if err := n.assemble(ctx); err != nil {
+		return err
+	}
+	api, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	n.closers = append(n.closers, ignoreClosed(api))
+	var ops net.Listener
+	if n.ops != nil {
+		if ops, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.OpsListen); err != nil {
+			return fmt.Errorf("listen for operators: %w", err)
+		}
+		n.closers = append(n.closers, ignoreClosed(ops))
+	}
+	n.logger.InfoContext(ctx, "serving", "address", api.Addr().String(), "embedded", cfg.Embedded())
+	if cfg.Embedded() {
+		welcome(stdout, api.Addr())
+	}
+	return n.run(ctx, api, ops)
+}
+
+// assemble makes the parts, from the data upwards. Nothing runs yet.
+func (n *node) assemble(ctx context.Context) error {
+	if n.cfg.Embedded() {
+		if err := lockDataDir(n); err != nil {
+			return err
+		}
+	}
+	keys, err := n.signingKeys()
+	if err != nil {
+		return err
+	}
+	if err := n.openData(ctx); err != nil {
+		return err
+	}
+	rdb, err := n.openRedis()
+	if err != nil {
+		return err
+	}
+	// The hub tells the service of ended sessions, and the service announces
+	// through the hub; neither does before the node runs.
+	var service *chat.Service
+	n.hub, err = realtime.New(ctx, realtime.Config{
+		Node: n.name(), StreamLength: n.cfg.InboxStreamLength, MaxStreamsPerUser: n.cfg.MaxStreamsPerUser, MaxStreams: n.cfg.MaxStreams,
+		HeadCheck: n.cfg.HeadCheck, Logger: n.logger, Registerer: n.registry,
+		OnSessionEnded: func(session chat.ID) { service.SessionEnded(session) },
+	}, rdb, n.db)
+	if err != nil {
+		return err
+	}
+	n.sender = chat.NewSender(n.db, n.hub, chat.SenderOptions{
+		Queue: n.cfg.WriterQueue, Batch: n.cfg.WriterBatch, Rows: batchRows, Writers: n.writers(),
+		Observe: observeBatches(n.registry),
+		Log:     func(err error, size int) { n.logger.Error("messages were not stored", "error", err, "messages", size) },
+	})
+	hasher, err := auth.NewHasher(auth.DefaultParams, n.cfg.PasswordConcurrency, waitingPasswords)
+	if err != nil {
+		return err
+	}
+	service = chat.NewService(chat.Options{
+		Store: n.db, Announcer: n.hub, Sender: n.sender, Passwords: passwords{hasher}, Tokens: tokens{keys: keys, now: time.Now},
+		Limits: limits(n.cfg), Now: time.Now,
+		Lifetimes: chat.Lifetimes{AccessToken: n.cfg.AccessTokenLifetime, InboxToken: n.cfg.InboxTokenLifetime, Session: n.cfg.SessionLifetime},
+	})
+	return n.makeServers(service, rdb)
+}
+
+const (
+	// batchRows bounds a transaction: some tens of milliseconds of database.
+	batchRows = 4000
+	// waitingPasswords bounds who waits to be signed in: some seconds' worth.
+	waitingPasswords = 256
+	// readHeaderTimeout is for clients that open a connection and say nothing.
+	readHeaderTimeout = 10 * time.Second
+	// readTimeout bounds a request's body; streams and polls lift it for themselves.
+	readTimeout = 30 * time.Second
+	idleTimeout = 2 * time.Minute
+)
+
+func (n *node) makeServers(service *chat.Service, rdb redis.UniversalClient) error {
+	spec, err := openapi.Load()
+	if err != nil {
+		return err
+	}
+	pages, err := web.New(spec.Doc)
+	if err != nil {
+		return err
+	}
+	api, err := handlers.New(handlers.Config{
+		Service: service, Inboxes: handlers.FromHub(n.hub), Limiter: realtime.NewLimiter(rdb), Ready: n.hub.Ready,
+		Logger: n.logger, Registerer: n.registry, Pages: pages, PagePaths: web.Paths,
+		TrustedProxies: n.cfg.TrustedProxies, RateLimit: n.cfg.RateLimit, MaxBodyBytes: n.cfg.MaxBodyBytes,
+		StreamLifetime: n.cfg.StreamLifetime, Heartbeat: n.cfg.Heartbeat, WriteTimeout: n.cfg.StreamWriteTimeout, MaxPollWait: n.cfg.MaxPollWait,
+	})
+	if err != nil {
+		return err
+	}
+	n.api = n.newServer(api)
+	n.api.ReadTimeout = readTimeout
+	if n.cfg.OpsListen != "" {
+		n.ops = n.newServer(handlers.NewOps(n.registry))
+	}
+	return nil
+}
+
+func (n *node) newServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(n.logger.Handler(), slog.LevelWarn),
+	}
+}
+
+// signingKeys returns the keys that were set or, in embedded mode, those kept in
+// the data folder.
+func (n *node) signingKeys() (*auth.Keys, error) {
+	secret := []byte(n.cfg.JWTSecret.Reveal())
+	if len(secret) == 0 {
+		path := filepath.Join(n.cfg.DataDir, "signing-key")
+		kept, created, err := auth.LoadOrCreateSecret(path)
+		if err != nil {
+			return nil, err
+		}
+		if created {
+			n.logger.Info("made a signing key", "file", path)
+		}
+		secret = kept
+	}
+	previous := make([][]byte, 0, len(n.cfg.JWTPreviousSecrets))
+	for _, s := range n.cfg.JWTPreviousSecrets {
+		previous = append(previous, []byte(s.Reveal()))
+	}
+	return auth.NewKeys(secret, previous...)
+}
+
+// openData opens the database and brings its tables up to date, waiting a while
+// for a server that is still starting.
+func (n *node) openData(ctx context.Context) error {
+	db, err := openData(ctx, n.cfg, n.logger)
+	if err != nil {
+		return err
+	}
+	n.db = db
+	n.closers = append(n.closers, db.Close)
+	if err := n.awaitData(ctx); err != nil {
+		return fmt.Errorf("the database does not answer: %w", err)
+	}
+	if n.cfg.Migrate {
+		if err := db.MigrateUp(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitData returns when the database answers, or with its last error after half a minute.
+func (n *node) awaitData(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	retry := time.NewTicker(500 * time.Millisecond)
+	defer retry.Stop()
+	for {
+		err := n.db.Ping(ctx)
+		if err == nil {
+			return nil
+		}
+		n.logger.WarnContext(ctx, "waiting for the database", "error", err)
+		select {
+		case <-ctx.Done():
+			return err
+		case <-retry.C:
+		}
+	}
+}
+
+func (n *node) openRedis() (redis.UniversalClient, error) {
+	if !n.cfg.RedisURL.IsSet() {
+		embedded, err := realtime.NewEmbeddedRedis()
+		if err != nil {
+			return nil, err
+		}
+		n.closers = append(n.closers, embedded.Close)
+		return embedded.Client, nil
+	}
+	rdb, err := realtime.ConnectRedis(n.cfg.RedisURL.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	n.closers = append(n.closers, rdb.Close)
+	return rdb, nil
+}
+
+func (n *node) name() string {
+	if n.cfg.NodeName != "" {
+		return n.cfg.NodeName
+	}
+	raw := make([]byte, 8)
+	_, _ = rand.Read(raw) // never fails: crypto/rand ends the program instead
+	return hex.EncodeToString(raw)
+}
+
+func (n *node) writers() int {
+	switch {
+	case n.cfg.Writers > 0:
+		return n.cfg.Writers
+	case n.cfg.Embedded():
+		return 1 // SQLite has one writer whatever we do
+	default:
+		return 2
+	}
+}
+
+// limits is what clients are told.
+func limits(cfg config.Config) chat.Limits {
+	l := chat.FixedLimits()
+	l.MaxBodyBytes, l.MaxMessageLength, l.MaxPageSize = cfg.MaxBodyBytes, cfg.MaxMessageLength, cfg.MaxPageSize
+	l.MaxPollWaitSeconds = int(cfg.MaxPollWait.Seconds())
+	l.MaxGroupMembers, l.MaxStreamsPerUser = cfg.MaxGroupMembers, cfg.MaxStreamsPerUser
+	l.StreamLifetimeSeconds, l.HeartbeatSeconds = int(cfg.StreamLifetime.Seconds()), int(cfg.Heartbeat.Seconds())
+	l.InboxRetentionSeconds = int64(cfg.Retention.Seconds())
+	return l
+}
+
+// run serves until ctx ends or a part fails, then drains and stops: readers
+// first, then requests, then the writer, then the hub.
+func (n *node) run(ctx context.Context, api, ops net.Listener) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+
+	var readers, writers, pruning sync.WaitGroup
+	stopHub := background(&readers, func(ctx context.Context) {
+		if err := n.hub.Run(ctx); err != nil {
+			fail(err)
+		}
+	})
+	stopSender := background(&writers, n.sender.Run)
+	stopPruning := background(&pruning, n.prune)
+	n.listen(n.api, api, fail)
+	if n.ops != nil {
+		n.listen(n.ops, ops, fail)
+	}
+
+	<-ctx.Done()
+	err := n.drain(ctx)
+	stopPruning()
+	pruning.Wait()
+	stopSender()
+	writers.Wait()
+	stopHub()
+	readers.Wait()
+	n.logger.InfoContext(ctx, "stopped")
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		err = errors.Join(err, cause)
+	}
+	return err
+}
+
+// background runs work in the group until the returned function is called.
+func background(group *sync.WaitGroup, work func(ctx context.Context)) context.CancelFunc {
+	ctx, cancel := context.WithCancel(context.Background())
+	group.Go(func() { work(ctx) })
+	return cancel
+}
+
+// listen serves until the server is shut down; anything else fails the node.
+func (n *node) listen(server *http.Server, listener net.Listener, fail context.CancelCauseFunc) {
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			fail(fmt.Errorf("serve: %w", err))
+		}
+	}()
+}
+
+// drain ends streams spread over most of the grace period, answers polls at
+// once, and lets requests under way finish. Ctx is over already.
+func (n *node) drain(ctx context.Context) error {
+	grace := n.cfg.ShutdownGrace
+	n.logger.InfoContext(ctx, "draining", "grace", grace.String())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if err := n.hub.Drain(ctx, grace*6/10); err != nil {
+		n.logger.WarnContext(ctx, "not all streams have ended in time", "error", err)
+	}
+	err := n.api.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		n.logger.WarnContext(ctx, "not all requests have ended in time")
+		err = n.api.Close()
+	}
+	if n.ops != nil {
+		err = errors.Join(err, n.ops.Close())
+	}
+	return err
+}
+
+// prune deletes what is older than the retention, in small bites.
+func (n *node) prune(ctx context.Context) {
+	const (
+		every = time.Minute
+		bite  = 500
+	)
+	next := time.NewTimer(every)
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-next.C:
+		}
+		pruned, err := n.db.PruneInboxes(ctx, chat.TimeOf(time.Now().Add(-n.cfg.Retention)), bite)
+		if err != nil && ctx.Err() == nil {
+			n.logger.WarnContext(ctx, "pruning failed", "error", err)
+		}
+		if pruned == bite {
+			next.Reset(50 * time.Millisecond) // there is more; others want the database too
+		} else {
+			next.Reset(every)
+		}
+	}
+}
+
+// close gives back what was opened, last things first.
+func (n *node) close() error {
+	var err error
+	for i := len(n.closers) - 1; i >= 0; i-- {
+		err = errors.Join(err, n.closers[i]())
+	}
+	return err
+}
+
+// ignoreClosed closes a listener that a server may have closed already.
+func ignoreClosed(listener net.Listener) func() error {
+	return func() error {
+		if err := listener.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
+func newLogger(cfg config.Config, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	if cfg.LogFormat == "text" {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// welcome tells a person who has just started a node what to try.
+func welcome(w io.Writer, address net.Addr) {
+	host := address.String()
+	if tcp, ok := address.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		host = net.JoinHostPort("127.0.0.1", fmt.Sprint(tcp.Port))
+	}
+	fmt.Fprintf(w, `
+Longwire is ready.
+
+  Page      http://%[1]s/
+  API       http://%[1]s/docs
+  Try       curl --json '{"username":"alice","password":"correct horse"}' http://%[1]s/v1/auth/register
+
+The README's quick start goes on from there. Stop with Ctrl-C.
+
+`, host)
+}
