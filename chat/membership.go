@@ -477,10 +477,11 @@ func (s *Service) JoinRequests(ctx context.Context, caller Caller, id ID, page P
 	return s.store.JoinRequests(ctx, id, page)
 }
 
-// DeclineJoinRequest refuses a request to join; the user may ask again.
+// DeclineJoinRequest refuses a request to join, or takes the caller's own back;
+// the user may ask again.
 func (s *Service) DeclineJoinRequest(ctx context.Context, caller Caller, id, user ID) error {
 	return s.inGroup(ctx, caller, id, func(tx Tx, _ Group, mine Role) error {
-		if !mine.Manages() {
+		if user != caller.User && !mine.Manages() {
 			return Forbidden("Only the owner and admins may decline join requests.")
 		}
 		changed, err := tx.SetJoinRequest(id, user, false)

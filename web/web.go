@@ -85,7 +85,7 @@ type section struct {
 
 // renderDocs makes the reference page of a specification.
 func renderDocs(spec *openapi3.T) ([]byte, error) {
-	page, err := template.New("docs").Parse(docsTemplate)
+	page, err := template.New("docs").Funcs(template.FuncMap{"prose": prose}).Parse(docsTemplate)
 	if err != nil {
 		return nil, fmt.Errorf("reference page: %w", err)
 	}
@@ -95,6 +95,25 @@ func renderDocs(spec *openapi3.T) ([]byte, error) {
 		return nil, fmt.Errorf("reference page: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// prose joins the lines of a paragraph, which the specification breaks for its
+// own readers; blank lines and items of lists stay.
+func prose(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	var joined strings.Builder
+	for i, line := range lines {
+		line = strings.TrimSpace(line)
+		switch {
+		case i == 0:
+		case line == "" || lines[i-1] == "" || strings.HasPrefix(line, "- "):
+			joined.WriteString("\n")
+		default:
+			joined.WriteString(" ")
+		}
+		joined.WriteString(strings.ReplaceAll(line, "`", ""))
+	}
+	return joined.String()
 }
 
 // sections groups the operations by tag, in the specification's order of tags.
