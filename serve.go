@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -86,7 +88,7 @@ func (n *node) assemble(ctx context.Context) error {
 	if err := n.openData(ctx); err != nil {
 		return err
 	}
-	rdb, err := n.openRedis()
+	rdb, err := n.openRedis() //nolint:contextcheck // it lives until it is closed, not until a signal
 	if err != nil {
 		return err
 	}
@@ -104,7 +106,9 @@ func (n *node) assemble(ctx context.Context) error {
 	n.sender = chat.NewSender(n.db, n.hub, chat.SenderOptions{
 		Queue: n.cfg.WriterQueue, Batch: n.cfg.WriterBatch, Rows: batchRows, Writers: n.writers(),
 		Observe: observeBatches(n.registry),
-		Log:     func(err error, size int) { n.logger.Error("messages were not stored", "error", err, "messages", size) },
+		Log: func(ctx context.Context, err error, messages int) {
+			n.logger.ErrorContext(ctx, "messages were not stored", "error", err, "messages", messages)
+		},
 	})
 	hasher, err := auth.NewHasher(auth.DefaultParams, n.cfg.PasswordConcurrency, waitingPasswords)
 	if err != nil {
@@ -280,13 +284,13 @@ func (n *node) run(ctx context.Context, api, ops net.Listener) error {
 	defer fail(nil)
 
 	var readers, writers, pruning sync.WaitGroup
-	stopHub := background(&readers, func(ctx context.Context) {
+	stopHub := background(ctx, &readers, func(ctx context.Context) {
 		if err := n.hub.Run(ctx); err != nil {
 			fail(err)
 		}
 	})
-	stopSender := background(&writers, n.sender.Run)
-	stopPruning := background(&pruning, n.prune)
+	stopSender := background(ctx, &writers, n.sender.Run)
+	stopPruning := background(ctx, &pruning, n.prune)
 	n.listen(n.api, api, fail)
 	if n.ops != nil {
 		n.listen(n.ops, ops, fail)
@@ -307,9 +311,10 @@ func (n *node) run(ctx context.Context, api, ops net.Listener) error {
 	return err
 }
 
-// background runs work in the group until the returned function is called.
-func background(group *sync.WaitGroup, work func(ctx context.Context)) context.CancelFunc {
-	ctx, cancel := context.WithCancel(context.Background())
+// background runs work in the group until the returned function is called: the
+// end of ctx begins the drain, in which the parts stop one after the other.
+func background(ctx context.Context, group *sync.WaitGroup, work func(ctx context.Context)) context.CancelFunc {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() { work(ctx) })
 	return cancel
 }
@@ -373,8 +378,8 @@ func (n *node) prune(ctx context.Context) {
 // close gives back what was opened, last things first.
 func (n *node) close() error {
 	var err error
-	for i := len(n.closers) - 1; i >= 0; i-- {
-		err = errors.Join(err, n.closers[i]())
+	for _, closer := range slices.Backward(n.closers) {
+		err = errors.Join(err, closer())
 	}
 	return err
 }
@@ -401,7 +406,7 @@ func newLogger(cfg config.Config, w io.Writer) *slog.Logger {
 func welcome(w io.Writer, address net.Addr) {
 	host := address.String()
 	if tcp, ok := address.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
-		host = net.JoinHostPort("127.0.0.1", fmt.Sprint(tcp.Port))
+		host = net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
 	}
 	fmt.Fprintf(w, `
 Longwire is ready.

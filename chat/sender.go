@@ -35,7 +35,7 @@ type SenderOptions struct {
 	// Observe is told of each batch; nil = nobody is.
 	Observe func(batch Batch)
 	// Log is told why a batch failed; nil = nobody is.
-	Log func(err error, size int)
+	Log func(ctx context.Context, err error, messages int)
 }
 
 // Batch is what one transaction of the Sender was like.
@@ -106,7 +106,8 @@ func (s *Sender) enqueue(item *sending) error {
 func (s *Sender) Run(ctx context.Context) {
 	var writers sync.WaitGroup
 	for range s.options.Writers {
-		writers.Go(s.write)
+		// The end of ctx ends the taking, not the commits under way.
+		writers.Go(func() { s.write(context.WithoutCancel(ctx)) })
 	}
 	<-ctx.Done()
 	s.mu.Lock()
@@ -117,11 +118,11 @@ func (s *Sender) Run(ctx context.Context) {
 }
 
 // write is one writer: it takes what is there, commits it, and looks again.
-func (s *Sender) write() {
+func (s *Sender) write(ctx context.Context) {
 	batch := make([]*sending, 0, s.options.Batch)
 	for first := range s.queue {
 		batch = s.collect(append(batch[:0], first))
-		s.commit(batch)
+		s.commit(ctx, batch)
 		clear(batch)
 	}
 }
@@ -145,18 +146,18 @@ func (s *Sender) collect(batch []*sending) []*sending {
 }
 
 // commit stores a batch, then announces it, then answers its senders.
-func (s *Sender) commit(batch []*sending) {
+func (s *Sender) commit(ctx context.Context, batch []*sending) {
+	limited, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
 	messages := make([]Outgoing, len(batch))
 	for i, item := range batch {
 		messages[i] = item.message
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
-	defer cancel()
 	began := time.Now()
-	outcomes, announcement, err := s.store.CommitMessages(ctx, messages)
+	outcomes, announcement, err := s.store.CommitMessages(limited, messages)
 	s.observe(batch, began, announcement, err)
 	if err != nil {
-		s.fail(batch, err)
+		s.fail(ctx, batch, err)
 		return
 	}
 	if !announcement.Empty() {
@@ -172,13 +173,13 @@ func (s *Sender) commit(batch []*sending) {
 // fail answers a batch that could not be committed. When the database is fine
 // and only something in the batch was not, each message gets a transaction of
 // its own: the bad one fails alone.
-func (s *Sender) fail(batch []*sending, err error) {
+func (s *Sender) fail(ctx context.Context, batch []*sending, err error) {
 	if s.options.Log != nil {
-		s.options.Log(err, len(batch))
+		s.options.Log(ctx, err, len(batch))
 	}
 	if len(batch) > 1 && CodeOf(err) != CodeUnavailable && !errors.Is(err, context.DeadlineExceeded) {
 		for i := range batch {
-			s.commit(batch[i : i+1])
+			s.commit(ctx, batch[i:i+1])
 		}
 		return
 	}

@@ -267,10 +267,10 @@ func longEnough(text string) error {
 }
 
 func redisURL(text string) error {
-	for _, scheme := range []string{"redis://", "rediss://", "redis+sentinel://", "rediss+sentinel://"} {
+	for _, scheme := range []string{"redis://", "rediss://", "redis+sentinel://"} {
 		if len(text) > len(scheme) && strings.HasPrefix(text, scheme) {
 			return nil
 		}
 	}
-	return errors.New("want redis://…, rediss://… (TLS), redis+sentinel://… or rediss+sentinel://…")
+	return errors.New("want redis://…, rediss://… (TLS) or redis+sentinel://…")
 }
