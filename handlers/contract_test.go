@@ -17,7 +17,6 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
-	"github.com/labstack/echo/v4"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -46,9 +45,11 @@ func TestRoutesAreTheOperations(t *testing.T) {
 	require.NoError(t, err)
 	operations, err := operationsOf(spec)
 	require.NoError(t, err)
-	handler, _ := setup(t)
-	router, isEcho := handler.(*echo.Echo)
-	require.True(t, isEcho)
+	_, b := setup(t)
+	b.config.Registerer = nil
+	a, err := newAPI(b.config)
+	require.NoError(t, err)
+	router := a.router()
 	for _, route := range router.Routes() {
 		assert.Contains(t, operations, routeKey{route.Method, route.Path})
 	}
@@ -222,5 +223,32 @@ func TestEventsAreWhatTheSpecificationSays(t *testing.T) {
 			require.NoError(t, err)
 			assert.NoError(t, schema.VisitJSON(event), kind)
 		}
+	}
+}
+
+// TestDocumentedEventsAreTrue holds the examples of docs/protocol.md against the
+// specification: one of each type.
+func TestDocumentedEventsAreTrue(t *testing.T) {
+	t.Parallel()
+	schema := strictSpec(t).Components.Schemas["Event"].Value
+	text, err := os.ReadFile("../docs/protocol.md")
+	require.NoError(t, err)
+	seen := map[string]bool{}
+	for line := range strings.SplitSeq(string(text), "\n") {
+		if !strings.HasPrefix(line, `{"cursor":"`) || strings.Contains(line, "…") {
+			continue
+		}
+		event, err := valueOfJSON([]byte(line))
+		require.NoError(t, err, line)
+		require.NoError(t, schema.VisitJSON(event), line)
+		object, isObject := event.(map[string]any)
+		require.True(t, isObject)
+		kind, isText := object["type"].(string)
+		require.True(t, isText)
+		seen[kind] = true
+	}
+	for kind := range schema.Discriminator.Mapping {
+		assert.True(t, seen[kind], kind)
+		assert.Contains(t, string(text), "| `"+kind+"` |")
 	}
 }

@@ -37,6 +37,7 @@ func exchangeOf(c echo.Context) *exchange {
 		return x
 	}
 	x := &exchange{requestID: rand.Text(), began: time.Now()}
+	x.head, _ = c.Request().Context().Value(headKey{}).(bool)
 	c.Set(exchangeKey, x)
 	return x
 }

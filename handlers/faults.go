@@ -28,10 +28,10 @@ func specificationError(err error) error {
 	if len(faults) == 0 {
 		return &chat.Error{Code: chat.CodeValidation, Detail: "The request does not fit the specification.", Err: err}
 	}
-	slices.SortFunc(faults, func(a, b chat.FieldError) int {
-		return strings.Compare(a.Field+"\x00"+a.Message, b.Field+"\x00"+b.Message)
-	})
-	faults = slices.Compact(faults)
+	// One message for each field, the first: what is empty need not hear that
+	// it does not fit the pattern either.
+	slices.SortStableFunc(faults, func(a, b chat.FieldError) int { return strings.Compare(a.Field, b.Field) })
+	faults = slices.CompactFunc(faults, func(a, b chat.FieldError) bool { return a.Field == b.Field })
 	return invalid(faults[:min(len(faults), maxFaults)])
 }
 

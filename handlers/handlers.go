@@ -94,6 +94,14 @@ var _ openapi.ServerInterface = (*api)(nil)
 // it should set ReadHeaderTimeout; ReadTimeout and WriteTimeout may be set too,
 // since streams and polls lift them for themselves.
 func New(cfg Config) (http.Handler, error) {
+	a, err := newAPI(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return headAsGet(a.router()), nil
+}
+
+func newAPI(cfg Config) (*api, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
@@ -108,7 +116,7 @@ func New(cfg Config) (http.Handler, error) {
 	if a.metrics, err = newMetrics(cfg.Registerer); err != nil {
 		return nil, fmt.Errorf("handlers: %w", err)
 	}
-	return a.router(), nil
+	return a, nil
 }
 
 // router is the way of every request, from the outside in.
@@ -118,7 +126,7 @@ func (a *api) router() *echo.Echo {
 	e.HTTPErrorHandler = a.fail
 	e.IPExtractor = clientAddress(a.TrustedProxies)
 
-	e.Pre(a.open, headAsGet)
+	e.Pre(a.open)
 	e.Use(a.observe, a.authenticate, a.spend, a.validate)
 	openapi.RegisterHandlers(e, a)
 	if a.Pages != nil {

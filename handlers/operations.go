@@ -1,13 +1,13 @@
 package handlers
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"regexp"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/routers"
-	"github.com/labstack/echo/v4"
 
 	"longwire/openapi"
 )
@@ -88,16 +88,17 @@ func accessOf(doc *openapi3.T, described *openapi3.Operation) (access, error) {
 	}
 }
 
-// headAsGet lets every GET be asked by HEAD: echo routes it as GET, and
-// net/http, which remembers the method, sends no body.
-func headAsGet(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if r := c.Request(); r.Method == http.MethodHead {
-			exchangeOf(c).head = true
-			get := r.Clone(r.Context())
-			get.Method = http.MethodGet
-			c.SetRequest(get)
+// headKey marks, in a request's context, that it was asked by HEAD.
+type headKey struct{}
+
+// headAsGet lets every GET be asked by HEAD: echo sees a GET, and net/http,
+// which keeps the request it read, sends no body.
+func headAsGet(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			r = r.WithContext(context.WithValue(r.Context(), headKey{}, true))
+			r.Method = http.MethodGet
 		}
-		return next(c)
-	}
+		next.ServeHTTP(w, r)
+	})
 }

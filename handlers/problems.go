@@ -93,7 +93,11 @@ func domainError(err error) *chat.Error {
 	}
 	routed, ok := errors.AsType[*echo.HTTPError](err)
 	if !ok {
-		return chat.AsError(err)
+		known := chat.AsError(err)
+		if known.Code == chat.CodeInternal && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+			return chat.Unavailable(err)
+		}
+		return known
 	}
 	switch routed.Code {
 	case http.StatusNotFound:
@@ -115,14 +119,13 @@ func (a *api) fail(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
-	if clientLeft(c.Request(), err) {
-		x.clientLeft = true
-		return
-	}
+	// The answer goes out all the same: a context also ends when the server
+	// stops, and then the client is there to read it.
+	x.clientLeft = c.Request().Context().Err() != nil
 	known := domainError(err)
 	said := problemOf(known, x.requestID)
 	if errorsInBand(c, x) {
-		x.clientLeft = a.failInBand(c, said) != nil
+		x.clientLeft = a.failInBand(c, said) != nil || x.clientLeft
 		return
 	}
 	header := c.Response().Header()
@@ -140,12 +143,6 @@ func (a *api) fail(err error, c echo.Context) {
 	if err := c.Blob(said.Status, "application/problem+json", body); err != nil {
 		x.clientLeft = true
 	}
-}
-
-// clientLeft tells whether a request failed because its client is gone.
-func clientLeft(r *http.Request, err error) bool {
-	return r.Context().Err() != nil && errors.Is(context.Cause(r.Context()), context.Canceled) &&
-		domainError(err).Code != chat.CodeSessionEnded
 }
 
 // retryAfterSeconds rounds up; a client that is told 0 comes back at once.

@@ -201,3 +201,21 @@ func (d *double) Sync(context.Context, chat.Caller) (chat.Snapshot, error) {
 }
 
 func (d *double) Limits() chat.Limits { return chat.FixedLimits() }
+
+// brokenService panics where the double would answer.
+type brokenService struct {
+	*double
+
+	nobody *chat.User // nil, and read all the same
+}
+
+func (b brokenService) Me(context.Context, chat.Caller) (chat.User, error) {
+	return *b.nobody, nil
+}
+
+// silentService does not remember its calls.
+type silentService struct{ double }
+
+func (s *silentService) SendToUser(context.Context, chat.Caller, chat.ID, chat.Draft) (chat.Message, bool, error) {
+	return message, false, nil
+}

@@ -85,13 +85,14 @@ type readerDouble struct {
 	batches chan realtime.Batch
 	failing error // what Try returns when there is no batch
 
-	mu     sync.Mutex
-	seq    int64
-	closed bool
+	gone chan struct{} // closed by Close
+
+	mu  sync.Mutex
+	seq int64
 }
 
 func newReaderDouble(seq int64, batches ...realtime.Batch) *readerDouble {
-	r := &readerDouble{seq: seq, batches: make(chan realtime.Batch, 16)}
+	r := &readerDouble{seq: seq, batches: make(chan realtime.Batch, 16), gone: make(chan struct{})}
 	for _, b := range batches {
 		r.batches <- b
 	}
@@ -136,10 +137,15 @@ func (r *readerDouble) Seq() int64 {
 
 func (r *readerDouble) CursorPrefix() string { return chat.CursorPrefix(epoch, ada) }
 
-func (r *readerDouble) Close() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.closed = true
+func (r *readerDouble) Close() { close(r.gone) }
+
+func (r *readerDouble) isClosed() bool {
+	select {
+	case <-r.gone:
+		return true
+	default:
+		return false
+	}
 }
 
 // inboxesDouble is Inboxes over one reader.

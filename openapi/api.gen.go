@@ -528,10 +528,8 @@ type Acceptance string
 
 // AckRequest defines model for AckRequest.
 type AckRequest struct {
-	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
-	//
-	// Example: 1.k3j9.abcdefgh.42
-	Cursor Cursor `json:"cursor"`
+	// Cursor A cursor; anything else is `invalid_cursor`.
+	Cursor string `json:"cursor"`
 }
 
 // Block defines model for Block.
@@ -1185,7 +1183,7 @@ type PollResult struct {
 	Reset   *ResetData `json:"reset,omitempty"`
 }
 
-// Position A cursor, `begin` or `now`.
+// Position A cursor, `begin` or `now`. Anything else is `invalid_cursor`.
 //
 // Example: 1.k3j9.abcdefgh.42
 type Position = string
@@ -1469,7 +1467,7 @@ type PathId = string
 // PathUserId defines model for PathUserId.
 type PathUserId = string
 
-// ReadFrom A cursor, `begin` or `now`.
+// ReadFrom A cursor, `begin` or `now`. Anything else is `invalid_cursor`.
 //
 // Example: 1.k3j9.abcdefgh.42
 type ReadFrom = Position
