@@ -29,8 +29,9 @@ type Request struct {
 	Limit   int         // of events in a batch; 0 or more than MaxBatchEvents = MaxBatchEvents
 	// OnWake, when not nil, is called instead of waking Next: there may be
 	// something, so call Try or TryWindow. It is called once until the next
-	// try, from any goroutine, perhaps before Attach returns, and must neither
-	// block nor call back. With it an idle session costs no goroutine.
+	// try, from any goroutine, perhaps before Attach returns or from within a
+	// try, so it must neither block, nor call back, nor take a lock that is
+	// held while trying. With it an idle session costs no goroutine.
 	OnWake func()
 }
 

@@ -112,7 +112,8 @@ func (c *checker) compare(ctx context.Context, users []chat.ID, batch []*inbox) 
 	for i, b := range batch {
 		if b.verify(heads[b.user], marks[i]) {
 			c.hub.metrics.headsBehind.Inc()
-			// Most likely the registry has lost us.
+			// Most likely the registry has lost the user, or this node.
+			c.hub.registry.forget()
 			c.hub.registry.renew(b.user)
 		}
 	}

@@ -36,7 +36,10 @@ type Config struct {
 	// the channel that announcements for this node's users are published on.
 	Node string
 
-	StreamLength      int           // recent events of a connected user kept in Redis, about; 256
+	// StreamLength is how many recent events of a connected user Redis keeps,
+	// about; 0 is 256, and less is none: whoever catches up reads the database.
+	StreamLength int
+
 	MaxStreamsPerUser int           // over all nodes; 16
 	MaxPollsPerUser   int           // waiting on this node; twice MaxStreamsPerUser
 	MaxStreams        int           // streams and waiting polls of this node; 100,000
@@ -64,7 +67,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Node == "" {
 		return c, errors.New("realtime: a node needs a name")
 	}
-	setDefault(&c.StreamLength, 256)
+	if c.StreamLength == 0 {
+		c.StreamLength = 256
+	}
 	setDefault(&c.MaxStreamsPerUser, 16)
 	setDefault(&c.MaxPollsPerUser, 2*c.MaxStreamsPerUser)
 	setDefault(&c.MaxStreams, 100_000)

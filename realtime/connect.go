@@ -1,9 +1,11 @@
 package realtime
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"strconv"
@@ -123,4 +125,18 @@ func parseAddress(address string) (redisAddress, error) {
 		}
 	}
 	return parsed, nil
+}
+
+// LogRedisTo sends what the Redis client library has to say, for all clients of
+// the process, to a logger; by itself it writes lines to standard error. Call
+// it before the first client is made.
+func LogRedisTo(logger *slog.Logger) {
+	redis.SetLogger(clientLog{logger})
+}
+
+type clientLog struct{ logger *slog.Logger }
+
+// Printf implements the library's logging interface.
+func (c clientLog) Printf(ctx context.Context, format string, values ...any) {
+	c.logger.WarnContext(ctx, "redis client", "message", fmt.Sprintf(format, values...))
 }

@@ -19,6 +19,9 @@ type EmbeddedRedis struct {
 	server *miniredis.Miniredis
 	stop   context.CancelFunc
 	clock  sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool // no connection is made any more; guarded by mu
 }
 
 // embeddedTick is how often the clock of an embedded Redis moves. Without that
@@ -70,11 +73,23 @@ func (r *EmbeddedRedis) dial(ctx context.Context) (net.Conn, error) {
 			return nil, fmt.Errorf("accept ourselves: %w", err)
 		}
 		if theirs.RemoteAddr().String() == ours.LocalAddr().String() {
-			r.server.Server().ServeConn(theirs)
+			r.serve(theirs)
 			return ours, nil
 		}
 		_ = theirs.Close() // somebody who found the port in this moment
 	}
+}
+
+// serve hands a connection to the server; the client library may still be
+// dialling when it is closed.
+func (r *EmbeddedRedis) serve(conn net.Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		_ = conn.Close()
+		return
+	}
+	r.server.Server().ServeConn(conn)
 }
 
 func (r *EmbeddedRedis) advance(ctx context.Context) {
@@ -98,6 +113,9 @@ func (r *EmbeddedRedis) Close() error {
 	r.stop()
 	r.clock.Wait()
 	err := r.Client.Close()
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
 	r.server.Close()
 	return err
 }

@@ -2,16 +2,19 @@ package realtime
 
 import (
 	"context"
+	"errors"
 	"net"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"longwire/chat"
+
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
-
-	"longwire/chat"
 )
 
 // outage sends to alice through node a, breaks Redis in the middle, and checks
@@ -137,8 +140,13 @@ func TestRedisThatComesLaterIsUsed(t *testing.T) {
 	there.waitFor(2)
 }
 
-// muffle is a Redis that takes everything and publishes nothing while it is on.
-type muffle struct{ on atomic.Bool }
+// muffle is a Redis that publishes nothing while it is on, and otherwise works.
+type muffle struct {
+	on    atomic.Bool
+	fails bool // and says so
+}
+
+var errMuffled = errors.New("muffled")
 
 func (m *muffle) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -156,6 +164,8 @@ func (m *muffle) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 		for _, cmd := range cmds {
 			if !m.on.Load() || cmd.Name() != "publish" {
 				passed = append(passed, cmd)
+			} else if m.fails {
+				cmd.SetErr(errMuffled)
 			}
 		}
 		if len(passed) == 0 {
@@ -224,15 +234,95 @@ func TestFullQueueDropsAndHeals(t *testing.T) {
 // their next head check would come much later.
 func TestNodesAreToldOfLostAnnouncements(t *testing.T) {
 	t.Parallel()
-	onEveryRedis(t, func(t *testing.T, rdb redis.UniversalClient) {
-		source := newMemorySource(randomEpoch())
-		a := startNode(t, "a", rdb, source, patient)
-		b := startNode(t, "b", rdb, source, patient)
-		there := b.follow(streamOf(alice))
-		source.commit(alice)
-		eventually(t, func() bool { return b.lookup(alice).verifiedSince(0) }, "it is verified")
-		require.NoError(t, a.announcer.publish(t.Context(), a.currentEra(), batch{}, nil))
-		require.NoError(t, rdb.Publish(t.Context(), a.currentEra().everyChannel(), (&frame{kind: frameLost}).encode()).Err())
-		there.waitFor(1)
-	})
+	server := startRedis(t)
+	ours := client(t, server.address())
+	m := &muffle{fails: true}
+	ours.AddHook(m)
+	source := newMemorySource(randomEpoch())
+	a := startNode(t, "a", ours, source, patient)
+	b := startNode(t, "b", client(t, server.address()), source, patient)
+	there := b.follow(streamOf(alice))
+	a.Announce(source.commit(alice))
+	there.waitFor(1)
+	m.on.Store(true)
+	a.Announce(source.commit(alice))
+	lost := a.metrics.lost.WithLabelValues(lostPublish)
+	eventually(t, func() bool { return value(lost) > 0 }, "an announcement is lost")
+	require.EqualValues(t, 1, there.Seq())
+	m.on.Store(false)
+	there.waitFor(2)
+}
+
+func TestClusterDelivers(t *testing.T) {
+	t.Parallel()
+	server := startRedis(t, "--cluster-enabled", "yes", "--cluster-port", freePort(t))
+	one := client(t, server.address())
+	require.NoError(t, one.Do(t.Context(), "cluster", "addslotsrange", 0, 16383).Err())
+	eventually(t, func() bool { return strings.Contains(one.ClusterInfo(t.Context()).Val(), "cluster_state:ok") }, "the cluster is up")
+	rdb := client(t, server.address()+"?cluster=true")
+
+	source := newMemorySource(randomEpoch())
+	saves(source)
+	a, b := startNode(t, "a", rdb, source, patient), startNode(t, "b", rdb, source, patient)
+	there := b.follow(Request{User: alice, Session: phone, Start: AtBegin})
+	for range 50 {
+		a.Announce(source.commit(alice, bob))
+	}
+	there.waitFor(60)
+	require.Zero(t, value(b.metrics.headsBehind))
+	a.Save(alice, phone, 30)
+	eventually(t, func() bool {
+		s := b.attach(Request{User: alice, Session: phone, Start: AtSaved})
+		defer s.Close()
+		return s.Seq() == 30
+	}, "the saved position is found")
+	d, err := NewLimiter(rdb).Allow(t.Context(), "key", Limit{Rate: 1, Period: time.Hour})
+	require.NoError(t, err)
+	require.True(t, d.Allowed)
+	require.NotContains(t, a.logs.String()+b.logs.String(), "WARN")
+}
+
+// gatedSource answers when its gate opens.
+type gatedSource struct {
+	*memorySource
+
+	asked chan struct{} // of capacity 1
+	gate  chan struct{}
+}
+
+func (g *gatedSource) InboxHeads(ctx context.Context, users []chat.ID) (map[chat.ID]chat.InboxHead, error) {
+	raise(g.asked)
+	<-g.gate
+	return g.memorySource.InboxHeads(ctx, users)
+}
+
+func TestThousandsWhoComeBackAtOnceAreAFewQueries(t *testing.T) {
+	t.Parallel()
+	source := &gatedSource{memorySource: newMemorySource(randomEpoch()), asked: make(chan struct{}, 1), gate: make(chan struct{})}
+	a := startNode(t, "a", embeddedRedis(t), source, patient, func(c *Config) { c.SourceTimeout = patience })
+	var all sync.WaitGroup
+	attach := func(user chat.ID) {
+		s, err := a.Attach(t.Context(), streamOf(user))
+		if err != nil {
+			t.Errorf("attach: %v", err)
+			return
+		}
+		s.Close()
+	}
+	all.Go(func() { attach(alice) })
+	<-source.asked
+	const crowd = 2000
+	for i := range chat.ID(crowd) {
+		all.Go(func() { attach(bob + i) })
+	}
+	eventually(t, func() bool {
+		a.heads.mu.Lock()
+		defer a.heads.mu.Unlock()
+		return len(a.heads.calls) >= crowd
+	}, "everybody waits")
+	close(source.gate)
+	all.Wait()
+	source.mu.Lock()
+	defer source.mu.Unlock()
+	require.LessOrEqual(t, source.queries, 10, "a thousand at a time, and what the head check asks")
 }

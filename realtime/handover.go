@@ -39,20 +39,22 @@ type target struct {
 func (a *announcer) store(ctx context.Context, e *era, b batch) (targets, error) {
 	h := a.hub
 	users := make(targets, len(b.Deliveries))
-	entries := make([]*redis.StringCmd, len(b.Deliveries))
+	entries := make([]*redis.StringCmd, 0, len(b.Deliveries))
 	pipe := h.rdb.Pipeline()
 	presence := pipe.HGetAll(ctx, e.presenceKey())
-	for i, d := range b.Deliveries {
+	for _, d := range b.Deliveries {
 		user := users[d.User]
 		if user == nil {
 			name := d.User.String()
 			user = &target{name: name, inboxKey: e.inboxKey(name)}
 			users[d.User] = user
 		}
-		entries[i] = pipe.XAdd(ctx, &redis.XAddArgs{
-			Stream: user.inboxKey, NoMkStream: true, MaxLen: int64(h.cfg.StreamLength), Approx: true,
-			ID: entryID(d.Seq), Values: []any{bodyField, []byte(b.Bodies[d.Event])},
-		})
+		if h.cfg.StreamLength > 0 {
+			entries = append(entries, pipe.XAdd(ctx, &redis.XAddArgs{
+				Stream: user.inboxKey, NoMkStream: true, MaxLen: int64(h.cfg.StreamLength), Approx: true,
+				ID: entryID(d.Seq), Values: []any{bodyField, []byte(b.Bodies[d.Event])},
+			}))
+		}
 	}
 	if a.peers {
 		users.ask(ctx, e, pipe)

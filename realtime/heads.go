@@ -2,6 +2,7 @@ package realtime
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -20,7 +21,7 @@ type headLoader struct {
 	signal chan struct{} // of capacity 1: there are calls
 
 	mu    sync.Mutex
-	calls map[chat.ID]*headCall // guarded by mu
+	calls map[chat.ID]*headCall // nil once nobody answers; guarded by mu
 }
 
 type headCall struct {
@@ -40,6 +41,10 @@ func (l *headLoader) load(ctx context.Context, user chat.ID) (chat.InboxHead, er
 	ctx, cancel := context.WithTimeout(ctx, l.hub.cfg.SourceTimeout)
 	defer cancel()
 	l.mu.Lock()
+	if l.calls == nil {
+		l.mu.Unlock()
+		return chat.InboxHead{}, chat.Unavailable(errStopped)
+	}
 	call := l.calls[user]
 	if call == nil {
 		call = &headCall{done: make(chan struct{})}
@@ -55,6 +60,8 @@ func (l *headLoader) load(ctx context.Context, user chat.ID) (chat.InboxHead, er
 	}
 }
 
+var errStopped = errors.New("realtime: stopped")
+
 // raise notes in a channel of capacity 1 that there is something to do.
 func raise(signal chan struct{}) {
 	select {
@@ -68,13 +75,14 @@ func (l *headLoader) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			for _, call := range l.takeCalls(nil) {
+				call.err = chat.Unavailable(errStopped)
+				close(call.done)
+			}
 			return
 		case <-l.signal:
 		}
-		l.mu.Lock()
-		calls := l.calls
-		l.calls = make(map[chat.ID]*headCall, len(calls))
-		l.mu.Unlock()
+		calls := l.takeCalls(map[chat.ID]*headCall{})
 		for users := range slices.Chunk(slices.Collect(maps.Keys(calls)), maxHeads) {
 			heads, err := l.ask(ctx, users)
 			for _, user := range users {
@@ -84,6 +92,15 @@ func (l *headLoader) run(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// takeCalls returns the calls that wait and puts others in their place.
+func (l *headLoader) takeCalls(next map[chat.ID]*headCall) map[chat.ID]*headCall {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	calls := l.calls
+	l.calls = next
+	return calls
 }
 
 func (l *headLoader) ask(ctx context.Context, users []chat.ID) (map[chat.ID]chat.InboxHead, error) {

@@ -50,7 +50,8 @@ const (
 var _ chat.Announcer = (*Hub)(nil)
 
 // New returns a hub that works once [Hub.Run] does. It reads the epoch, so the
-// database must answer; Redis need not.
+// database must answer; Redis need not. The client must end a command when its
+// context does, as those of [ConnectRedis] and [NewEmbeddedRedis] do.
 func New(ctx context.Context, cfg Config, rdb redis.UniversalClient, source Source) (*Hub, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

@@ -44,7 +44,7 @@ func (b *inbox) healed() { b.hub.metrics.holesHealed.Inc() }
 
 // cached implements backing: it reads the user's stream.
 func (b *inbox) cached(ctx context.Context, after int64, limit int) []chat.InboxEvent {
-	if !b.hub.link.connected() {
+	if b.hub.cfg.StreamLength < 0 || !b.hub.link.connected() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, b.hub.cfg.RedisTimeout)

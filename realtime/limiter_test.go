@@ -2,7 +2,7 @@ package realtime
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -116,7 +116,7 @@ func TestLimiterKeepsFewKeysWithoutRedis(t *testing.T) {
 	limiter := NewLimiter(nil)
 	limiter.avoided.Store(time.Now().Add(time.Hour).UnixNano())
 	for i := range maxLocalLimits * 2 {
-		d, err := limiter.Allow(t.Context(), fmt.Sprint(i), Limit{Rate: 1, Period: time.Hour})
+		d, err := limiter.Allow(t.Context(), strconv.Itoa(i), Limit{Rate: 1, Period: time.Hour})
 		require.NoError(t, err)
 		require.True(t, d.Allowed)
 	}

@@ -47,6 +47,7 @@ type log struct {
 
 	stalled bool       // a read failed: readers wait for the next check; guarded by mu
 	filling *fill      // not nil while a reader reads for all; guarded by mu
+	gone    bool       // nobody will read the window any more; guarded by mu
 	readers []*Session // replaced, never changed in place; guarded by mu
 }
 
@@ -104,6 +105,10 @@ func wakeAll(readers []*Session) {
 
 // appendEvent adds the event that follows the last one; mu is held.
 func (l *log) appendEvent(event chat.InboxEvent) {
+	if l.gone {
+		l.last = event.Seq
+		return
+	}
 	size := len(event.Body) + eventOverhead
 	l.window = append(l.window, event)
 	l.last = event.Seq
@@ -150,10 +155,12 @@ func (l *log) age() {
 	l.aged = l.last
 }
 
-// discard empties the window for good.
+// discard empties the window for good: who still delivers or reads may come
+// after that, and must not be counted.
 func (l *log) discard() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.gone = true
 	l.trim(len(l.window))
 }
 

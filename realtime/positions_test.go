@@ -4,10 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"longwire/chat"
+
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
-
-	"longwire/chat"
 )
 
 func saves(source *memorySource) {
@@ -33,7 +33,7 @@ func TestSavedPositionReachesOtherNodesBeforeTheDatabase(t *testing.T) {
 			defer s.Close()
 			return s.Seq() == 5
 		}, "the other node finds the position")
-		require.Zero(t, source.savedSeq(phone))
+		require.Zero(t, source.savedSeq())
 
 		b.Save(alice, phone, 4)
 		b.Save(alice, phone, 7)
@@ -41,9 +41,9 @@ func TestSavedPositionReachesOtherNodesBeforeTheDatabase(t *testing.T) {
 		require.GreaterOrEqual(t, here.Seq(), int64(5))
 
 		b.stop()
-		require.EqualValues(t, 7, source.savedSeq(phone), "a node that stops saves what it has")
+		require.EqualValues(t, 7, source.savedSeq(), "a node that stops saves what it has")
 		a.stop()
-		require.EqualValues(t, 7, source.savedSeq(phone))
+		require.EqualValues(t, 7, source.savedSeq())
 	})
 }
 
@@ -57,7 +57,7 @@ func TestSavedPositionsWaitForTheDatabase(t *testing.T) {
 	a.Save(alice, phone, 6)
 	eventually(t, func() bool { return len(a.logs.String()) > 0 }, "a failure is logged")
 	source.set(func(m *memorySource) { m.down = nil })
-	eventually(t, func() bool { return source.savedSeq(phone) == 6 }, "the position is saved")
+	eventually(t, func() bool { return source.savedSeq() == 6 }, "the position is saved")
 	eventually(t, func() bool {
 		a.positions.mu.Lock()
 		defer a.positions.mu.Unlock()

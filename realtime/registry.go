@@ -101,7 +101,8 @@ func (r *registry) renewAll(inboxes []*inbox) {
 	r.renew(users...)
 }
 
-// forget makes the node's presence unknown: it has another key now.
+// forget makes the node's presence unknown: it is written anew with whatever
+// is written next.
 func (r *registry) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -218,8 +219,10 @@ func (r *registry) write(ctx context.Context, e *era, users []chat.ID, due map[c
 		mine := registration{expires: expires, streams: b.openStreams(), node: h.cfg.Node}
 		sets[i] = pipe.HSet(ctx, e.nodesKey(name), h.cfg.Node, mine.String())
 		pipe.Expire(ctx, e.nodesKey(name), nodesLife)
-		warms[i] = pipe.XAdd(ctx, &redis.XAddArgs{Stream: e.inboxKey(name), ID: warmID, Values: []any{warmField, "1"}})
-		pipe.Expire(ctx, e.inboxKey(name), h.cfg.CacheLife)
+		if h.cfg.StreamLength > 0 {
+			warms[i] = pipe.XAdd(ctx, &redis.XAddArgs{Stream: e.inboxKey(name), ID: warmID, Values: []any{warmField, "1"}})
+			pipe.Expire(ctx, e.inboxKey(name), h.cfg.CacheLife)
+		}
 		if due[user] != nil {
 			nodes[i] = pipe.HVals(ctx, e.nodesKey(name))
 		}
@@ -233,7 +236,7 @@ func (r *registry) write(ctx context.Context, e *era, users []chat.ID, due map[c
 		if inboxes[i] == nil {
 			continue
 		}
-		if warms[i].Err() != nil && !isStale(warms[i].Err()) {
+		if warms[i] != nil && warms[i].Err() != nil && !isStale(warms[i].Err()) {
 			h.logger.WarnContext(ctx, "warming a stream failed", "error", warms[i].Err())
 		}
 		inboxes[i].noteRegistered(began, began+registered)

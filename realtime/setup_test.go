@@ -15,16 +15,17 @@ import (
 	"testing"
 	"time"
 
+	"longwire/chat"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
-
-	"longwire/chat"
 )
 
 func TestMain(m *testing.M) {
+	LogRedisTo(slog.New(slog.DiscardHandler))
 	goleak.VerifyTestMain(m)
 }
 
@@ -55,7 +56,7 @@ func embeddedRedis(t testing.TB) redis.UniversalClient {
 
 func realRedis(t testing.TB) redis.UniversalClient {
 	t.Helper()
-	address := os.Getenv("TEST_REDIS_URL") //nolint:forbidigo // where the tests' Redis is, is the environment's to say
+	address := os.Getenv("TEST_REDIS_URL")
 	if address == "" {
 		t.Fatal("TEST_REDIS_URL is not set: start a Redis and set it, as in TEST_REDIS_URL=redis://127.0.0.1:6379/0")
 	}
@@ -78,31 +79,38 @@ type redisServer struct {
 	t       *testing.T
 	port    string
 	dir     string
+	options []string
 	process *exec.Cmd
 }
 
-func startRedis(t *testing.T) *redisServer {
+func startRedis(t *testing.T, options ...string) *redisServer {
+	t.Helper()
+	s := &redisServer{t: t, port: freePort(t), dir: t.TempDir(), options: options}
+	s.start()
+	t.Cleanup(s.kill)
+	return s
+}
+
+func freePort(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	_, port, err := net.SplitHostPort(listener.Addr().String())
 	require.NoError(t, err)
 	require.NoError(t, listener.Close())
-	s := &redisServer{t: t, port: port, dir: t.TempDir()}
-	s.start()
-	t.Cleanup(s.kill)
-	return s
+	return port
 }
 
 func (s *redisServer) address() string { return "redis://127.0.0.1:" + s.port }
 
 func (s *redisServer) start() {
 	s.t.Helper()
-	binary := os.Getenv("TEST_REDIS_SERVER") //nolint:forbidigo // which Redis to test with is the environment's to say
+	binary := os.Getenv("TEST_REDIS_SERVER")
 	if binary == "" {
 		binary = "redis-server"
 	}
-	s.process = exec.Command(binary, "--port", s.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.dir)
+	options := []string{"--port", s.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.dir}
+	s.process = exec.Command(binary, append(options, s.options...)...)
 	require.NoError(s.t, s.process.Start(), "install redis-server or set TEST_REDIS_SERVER")
 	rdb, err := ConnectRedis(s.address())
 	require.NoError(s.t, err)
@@ -199,6 +207,7 @@ type reader struct {
 	*Session
 
 	t     testing.TB
+	late  *time.Timer
 	mu    sync.Mutex
 	got   []chat.InboxEvent
 	reset []Reset
@@ -221,7 +230,8 @@ func (n *node) follow(req Request) *reader {
 }
 
 func follow(t testing.TB, s *Session) *reader {
-	r := &reader{Session: s, t: t, done: make(chan struct{})}
+	t.Helper()
+	r := &reader{Session: s, t: t, late: time.NewTimer(patience), done: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	go r.run(ctx)
 	t.Cleanup(func() {
@@ -280,7 +290,7 @@ func (r *reader) waitEnd() EndReason {
 	r.t.Helper()
 	select {
 	case <-r.done:
-	case <-time.After(patience): //nolint:forbidigo // once in a test, not in a loop
+	case <-r.late.C:
 		r.t.Fatal("the session did not end")
 	}
 	r.mu.Lock()
@@ -303,3 +313,8 @@ func streamOf(user chat.ID) Request {
 }
 
 func at(h *Hub, seq int64) chat.Cursor { return chat.Cursor{Epoch: h.Epoch(), Seq: seq} }
+
+// noRedis dials a Redis that is not there.
+func noRedis(context.Context, string, string) (net.Conn, error) {
+	return nil, syscall.ECONNREFUSED
+}

@@ -99,10 +99,11 @@ func (m *memorySource) set(change func(*memorySource)) {
 	change(m)
 }
 
-func (m *memorySource) savedSeq(session chat.ID) int64 {
+// savedSeq is where the phone's session stands in the database.
+func (m *memorySource) savedSeq() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.sessions[session].SavedSeq
+	return m.sessions[phone].SavedSeq
 }
 
 func (m *memorySource) readCount() int {
