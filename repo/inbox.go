@@ -105,13 +105,17 @@ func advanceHeads(x *conn, text *statement, deliveries []chat.Delivery) error {
 	return nil
 }
 
-// readInbox reads a head and the rows after a position as one statement, so
-// that both are of one moment. A head without such rows is one row of NULLs.
-const readInbox = "SELECT d.seq, d.pruned, i.seq, i.source, i.at, e.type, e.data, " + messageColumns +
-	" FROM inbox_head d LEFT JOIN inbox i ON i.user_id = d.user_id AND i.seq > ?" +
-	" LEFT JOIN chat_history h ON i.source = 1 AND h.conversation_id = i.ref_id AND h.seq = i.ref_seq" +
-	" LEFT JOIN `event` e ON i.source = 2 AND e.id = i.ref_id" +
-	" WHERE d.user_id = ? ORDER BY i.seq LIMIT ?"
+// readInbox reads a head and a page of rows after a position as one statement,
+// so that both are of one moment. A head without such rows is one row of NULLs.
+// The page is cut before anything is joined to it, or the whole rest of the
+// inbox would be joined and sorted; the few rows that are left are sorted by us.
+const readInbox = "SELECT d.seq, d.pruned, page.seq, page.source, page.at, e.type, e.data, " + messageColumns +
+	" FROM inbox_head d LEFT JOIN" +
+	" (SELECT i.user_id, i.seq, i.source, i.ref_id, i.ref_seq, i.at FROM inbox i WHERE i.user_id = ? AND i.seq > ? ORDER BY i.seq LIMIT ?) page" +
+	" ON page.user_id = d.user_id" +
+	" LEFT JOIN chat_history h ON page.source = 1 AND h.conversation_id = page.ref_id AND h.seq = page.ref_seq" +
+	" LEFT JOIN `event` e ON page.source = 2 AND e.id = page.ref_id" +
+	" WHERE d.user_id = ?"
 
 // ReadInbox returns up to limit events of a user's inbox, from after+1 on
 // without a hole, and where the inbox stands. There are none when after is not
@@ -119,7 +123,6 @@ const readInbox = "SELECT d.seq, d.pruned, i.seq, i.source, i.at, e.type, e.data
 // inbox cannot be continued from there.
 func (db *DB) ReadInbox(ctx context.Context, user chat.ID, after int64, limit int) (chat.InboxPage, error) {
 	page := chat.InboxPage{}
-	lost := false // a row was met that cannot be given
 	err := each(db.reader(ctx), func(r row) error {
 		var (
 			seq, source, at sql.NullInt64
@@ -127,14 +130,8 @@ func (db *DB) ReadInbox(ctx context.Context, user chat.ID, after int64, limit in
 			m               messageRow
 		)
 		dest := append([]any{&page.Head.Seq, &page.Head.Pruned, &seq, &source, &at, &kind, &data}, m.dest()...)
-		if err := r.Scan(dest...); err != nil {
+		if err := r.Scan(dest...); err != nil || !seq.Valid {
 			return err
-		}
-		if !seq.Valid || lost || after < page.Head.Pruned {
-			return nil
-		}
-		if want := after + int64(len(page.Events)) + 1; seq.Int64 != want {
-			return errors.New("the inbox has a hole")
 		}
 		event := chat.InboxEvent{Seq: seq.Int64}
 		switch {
@@ -147,20 +144,32 @@ func (db *DB) ReadInbox(ctx context.Context, user chat.ID, after int64, limit in
 				return err
 			}
 			event.Body = body
-		default:
-			// What the row pointed to is pruned; so, in effect, is the row. A
-			// reader who stands right before it must start anew.
-			lost = true
-			if len(page.Events) == 0 {
-				page.Head.Pruned = max(page.Head.Pruned, seq.Int64)
-			}
-			return nil
 		}
 		page.Events = append(page.Events, event)
 		return nil
-	}, readInbox, after, user, limit)
+	}, readInbox, user, after, limit, user)
 	if err != nil {
 		return chat.InboxPage{}, err
+	}
+	if after < page.Head.Pruned {
+		page.Events = nil
+		return page, nil
+	}
+	slices.SortFunc(page.Events, func(a, b chat.InboxEvent) int { return cmp.Compare(a.Seq, b.Seq) })
+	for i, event := range page.Events {
+		if event.Seq != after+int64(i)+1 {
+			return chat.InboxPage{}, errors.New("the inbox has a hole")
+		}
+		if event.Body != nil {
+			continue
+		}
+		// What the row pointed to is pruned; so, in effect, is the row. A
+		// reader who stands right before it must start anew.
+		if i == 0 {
+			page.Head.Pruned = event.Seq
+		}
+		page.Events = page.Events[:i]
+		break
 	}
 	return page, nil
 }

@@ -3,6 +3,7 @@ package repo_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -32,13 +33,13 @@ func (w *world) busy(senders, rounds int) ([]chat.ID, map[chat.ID]int) {
 		mu   sync.Mutex
 		want = make(map[chat.ID]int)
 		all  sync.WaitGroup
+
+		failed error
 	)
 	count := func(a chat.Announcement, err error) {
-		if !assert.NoError(w.t, err) {
-			return
-		}
 		mu.Lock()
 		defer mu.Unlock()
+		failed = errors.Join(failed, err)
 		for _, d := range a.Deliveries {
 			want[d.User]++
 		}
@@ -69,6 +70,7 @@ func (w *world) busy(senders, rounds int) ([]chat.ID, map[chat.ID]int) {
 		})
 	}
 	all.Wait()
+	require.NoError(w.t, failed)
 	return users, want
 }
 
@@ -346,8 +348,10 @@ func TestAppendGivesEachUserOneCopyInOrder(t *testing.T) {
 			return tx.Append(chat.MemberLeft, chat.MemberLeftData{}, users[0], users[1])
 		})
 		assert.Equal(t, []chat.Delivery{
-			{User: users[0], Seq: 1, Event: 0}, {User: users[0], Seq: 2, Event: 1},
-			{User: users[1], Seq: 1, Event: 1}, {User: users[2], Seq: 1, Event: 0},
+			{User: users[0], Seq: 1, Event: 0},
+			{User: users[0], Seq: 2, Event: 1},
+			{User: users[1], Seq: 1, Event: 1},
+			{User: users[2], Seq: 1, Event: 0},
 		}, a.Deliveries)
 		require.Len(t, a.Bodies, 2)
 		assert.True(t, bytes.HasPrefix(a.Bodies[1], []byte(`"type":"member.left"`)))

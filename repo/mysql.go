@@ -63,16 +63,24 @@ func mysqlConfig(dsn string) (*mysql.Config, error) {
 
 // openMySQL returns a pool; it does not connect yet.
 func openMySQL(cfg *mysql.Config, connections int) (*sql.DB, error) {
-	connector, err := mysql.NewConnector(cfg)
+	connector, err := mysqlConnector(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("MySQL configuration: %w", err)
+		return nil, err
 	}
-	pool := sql.OpenDB(readCommitted{connector})
+	pool := sql.OpenDB(connector)
 	pool.SetMaxOpenConns(connections)
 	pool.SetMaxIdleConns(connections)
 	pool.SetConnMaxLifetime(connLifetime)
 	pool.SetConnMaxIdleTime(connIdleTime)
 	return pool, nil
+}
+
+func mysqlConnector(cfg *mysql.Config) (driver.Connector, error) {
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("MySQL configuration: %w", err)
+	}
+	return readCommitted{connector}, nil
 }
 
 // readCommitted gives every new connection the isolation level that all

@@ -3,6 +3,7 @@ package repo_test
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"database/sql"
 	"fmt"
 	"os"
@@ -76,7 +77,7 @@ func newDatabase(t testing.TB) string {
 	_, err = server.ExecContext(t.Context(), "CREATE DATABASE "+name+" CHARACTER SET latin1")
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		_, err := server.ExecContext(context.Background(), "DROP DATABASE "+name) //nolint:usetesting // the test's context has ended
+		_, err := server.ExecContext(context.Background(), "DROP DATABASE "+name) // the test's context has ended
 		require.NoError(t, err)
 		require.NoError(t, server.Close())
 	})
@@ -182,7 +183,8 @@ func (w *world) toGroup(group, sender chat.ID, body string) chat.Outgoing {
 // keyed gives a message an idempotency key, and a fingerprint of its body.
 func keyed(out chat.Outgoing, key string) chat.Outgoing {
 	out.IdempotencyKey = key
-	copy(out.Fingerprint[:], out.ConversationID.String()+out.Body)
+	sum := sha256.Sum256([]byte(out.ConversationID.String() + out.Body))
+	copy(out.Fingerprint[:], sum[:])
 	return out
 }
 
