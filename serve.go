@@ -120,7 +120,7 @@ func (n *node) assemble(ctx context.Context) error {
 		Limits: limits(n.cfg), Now: time.Now,
 		Lifetimes: chat.Lifetimes{AccessToken: n.cfg.AccessTokenLifetime, InboxToken: n.cfg.InboxTokenLifetime, Session: n.cfg.SessionLifetime},
 	})
-	return n.makeServers(service, rdb)
+	return n.makeServers(service, rdb) //nolint:contextcheck // what it starts ends when it is closed, not at a signal
 }
 
 const (

@@ -154,7 +154,7 @@ func (c *Config) streamSettings() []setting {
 		usage: "Most streams and waiting polls on this node; see also the limit of open files.",
 	}, {
 		name: "park-streams", fallback: "on", value: onOffValue{switchValue{&c.ParkStreams}},
-		usage: "Idle streams cost no goroutine (Linux, HTTP/1.1); off keeps a handler for each.",
+		usage: "Idle streams cost no goroutine (on Linux, without TLS); off keeps a handler for each.",
 	}, {
 		name: "max-streams-per-user", fallback: "8", value: intValue[int]{&c.MaxStreamsPerUser, 1, 10_000},
 		usage: "Most streams and waiting polls of one user.",

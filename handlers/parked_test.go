@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"bufio"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -19,17 +20,17 @@ import (
 func parked(b *bundle) { b.config.ParkStreams = true }
 
 // open dials a server and asks for a stream; the head of the answer is read.
-func open(t *testing.T, server *httptest.Server, query string) (net.Conn, *bufio.Reader) {
+func open(t *testing.T, server *httptest.Server) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close() })
 	require.NoError(t, conn.SetReadDeadline(time.Now().Add(20*time.Second)))
-	_, err = conn.Write([]byte("GET /v1/inbox/stream" + query + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + accessToken + "\r\n\r\n"))
+	_, err = conn.Write([]byte("GET /v1/inbox/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + accessToken + "\r\n\r\n"))
 	require.NoError(t, err)
 	reader := bufio.NewReader(conn)
 	answer, err := http.ReadResponse(reader, nil)
 	require.NoError(t, err)
+	t.Cleanup(func() { _ = errors.Join(conn.Close(), answer.Body.Close()) })
 	require.Equal(t, http.StatusOK, answer.StatusCode)
 	require.Equal(t, "text/event-stream; charset=utf-8", answer.Header.Get("Content-Type"))
 	require.NotEmpty(t, answer.Header.Get("X-Request-ID"))
@@ -53,14 +54,14 @@ func TestParkedStreamHasNoGoroutine(t *testing.T) {
 	h, b := setup(t, parked)
 	server := httptest.NewServer(h)
 	defer server.Close()
-	_, reader := open(t, server, "")
+	_, reader := open(t, server)
 	readUntil(t, reader, "event: hello")
 	before := runtime.NumGoroutine()
 	for range 50 {
 		b.inboxes.mu.Lock()
 		b.inboxes.reader = newReaderDouble(41)
 		b.inboxes.mu.Unlock()
-		_, reader := open(t, server, "")
+		_, reader := open(t, server)
 		readUntil(t, reader, "event: hello")
 	}
 	require.Eventually(t, func() bool { return runtime.NumGoroutine() < before+10 }, 10*time.Second, 5*time.Millisecond,
@@ -72,7 +73,7 @@ func TestParkedStreamNoticesAPeerThatLeavesThoughNothingIsWritten(t *testing.T) 
 	h, b := setup(t, parked)
 	server := httptest.NewServer(h)
 	defer server.Close()
-	conn, reader := open(t, server, "")
+	conn, reader := open(t, server)
 	readUntil(t, reader, "event: hello")
 	require.NoError(t, conn.Close())
 	b.shows(t, `longwire_http_streams_ended_total{reason="client_left"} 1`)
@@ -86,7 +87,7 @@ func TestParkedStreamHeartbeatsInSilenceAndEndsItself(t *testing.T) {
 	})
 	server := httptest.NewServer(h)
 	defer server.Close()
-	_, reader := open(t, server, "")
+	_, reader := open(t, server)
 	require.Equal(t, "id: "+cursorAt(41)+"\n", readUntil(t, reader, "id: "))
 	readUntil(t, reader, "event: heartbeat")
 	require.Equal(t, "id: "+cursorAt(41)+"\n", readUntil(t, reader, "id: "))
@@ -102,7 +103,7 @@ func TestParkedStreamReadsWhatMemoryDoesNotHave(t *testing.T) {
 	h, b := setup(t, parked, func(b *bundle) { b.inboxes.reader.cold = true })
 	server := httptest.NewServer(h)
 	defer server.Close()
-	_, reader := open(t, server, "")
+	_, reader := open(t, server)
 	for seq := int64(42); seq < 142; seq++ {
 		b.inboxes.give(eventBatch(t, seq))
 	}
@@ -119,7 +120,7 @@ func TestParkedStreamLosesNothingWhenItsSocketFills(t *testing.T) {
 	h, b := setup(t, parked, func(b *bundle) { b.config.WriteTimeout = 20 * time.Second })
 	server := httptest.NewServer(h)
 	defer server.Close()
-	_, reader := open(t, server, "")
+	_, reader := open(t, server)
 	const events = 40
 	go func() {
 		for seq := int64(42); seq < 42+events; seq++ {
