@@ -52,6 +52,7 @@ func serve(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) (er
 	if !cfg.RateLimit {
 		n.logger.WarnContext(ctx, "rate limits are off: this is for load tests only")
 	}
+	realtime.LogRedisTo(n.logger)
 	if err := n.assemble(ctx); err != nil {
 		return err
 	}
@@ -96,7 +97,7 @@ func (n *node) assemble(ctx context.Context) error {
 	// through the hub; neither does before the node runs.
 	var service *chat.Service
 	n.hub, err = realtime.New(ctx, realtime.Config{
-		Node: n.name(), StreamLength: n.cfg.InboxStreamLength, MaxStreamsPerUser: n.cfg.MaxStreamsPerUser, MaxStreams: n.cfg.MaxStreams,
+		Node: n.name(), StreamLength: n.streamLength(), MaxStreamsPerUser: n.cfg.MaxStreamsPerUser, MaxStreams: n.cfg.MaxStreams,
 		HeadCheck: n.cfg.HeadCheck, Logger: n.logger, Registerer: n.registry,
 		OnSessionEnded: func(session chat.ID) { service.SessionEnded(session) },
 	}, rdb, n.db)
@@ -119,7 +120,7 @@ func (n *node) assemble(ctx context.Context) error {
 		Limits: limits(n.cfg), Now: time.Now,
 		Lifetimes: chat.Lifetimes{AccessToken: n.cfg.AccessTokenLifetime, InboxToken: n.cfg.InboxTokenLifetime, Session: n.cfg.SessionLifetime},
 	})
-	return n.makeServers(service, rdb)
+	return n.makeServers(service, rdb) //nolint:contextcheck // what it starts ends when it is closed, not at a signal
 }
 
 const (
@@ -146,12 +147,13 @@ func (n *node) makeServers(service *chat.Service, rdb redis.UniversalClient) err
 	api, err := handlers.New(handlers.Config{
 		Service: service, Inboxes: handlers.FromHub(n.hub), Limiter: realtime.NewLimiter(rdb), Ready: n.hub.Ready,
 		Logger: n.logger, Registerer: n.registry, Pages: pages, PagePaths: web.Paths,
-		TrustedProxies: n.cfg.TrustedProxies, RateLimit: n.cfg.RateLimit, MaxBodyBytes: n.cfg.MaxBodyBytes,
+		ParkStreams: n.cfg.ParkStreams, TrustedProxies: n.cfg.TrustedProxies, RateLimit: n.cfg.RateLimit, MaxBodyBytes: n.cfg.MaxBodyBytes,
 		StreamLifetime: n.cfg.StreamLifetime, Heartbeat: n.cfg.Heartbeat, WriteTimeout: n.cfg.StreamWriteTimeout, MaxPollWait: n.cfg.MaxPollWait,
 	})
 	if err != nil {
 		return err
 	}
+	n.closers = append(n.closers, func() error { api.Close(); return nil })
 	n.api = n.newServer(api)
 	n.api.ReadTimeout = readTimeout
 	if n.cfg.OpsListen != "" {
@@ -253,6 +255,15 @@ func (n *node) name() string {
 	raw := make([]byte, 8)
 	_, _ = rand.Read(raw) // never fails: crypto/rand ends the program instead
 	return hex.EncodeToString(raw)
+}
+
+// streamLength is how much of each inbox Redis holds. In embedded mode that is
+// nothing: it would be a copy, in this process, of a file in the page cache.
+func (n *node) streamLength() int {
+	if n.cfg.Embedded() {
+		return -1
+	}
+	return n.cfg.InboxStreamLength
 }
 
 func (n *node) writers() int {

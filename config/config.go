@@ -51,6 +51,7 @@ type Config struct {
 
 	MaxStreams         int           // streams and waiting polls of this node
 	MaxStreamsPerUser  int           // over all nodes
+	ParkStreams        bool          // take idle streams' connections over from net/http
 	StreamLifetime     time.Duration // the longest; each stream draws 0.8 to 1.0 of it
 	StreamWriteTimeout time.Duration // a reader slower than this is closed
 	Heartbeat          time.Duration // the longest silence on a stream

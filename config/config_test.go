@@ -44,7 +44,7 @@ func TestNothingSetIsEmbeddedWithTheDocumentedDefaults(t *testing.T) {
 		DataDir: "./data", MySQLConnections: 32, Migrate: true, Retention: 720 * time.Hour,
 		AccessTokenLifetime: 15 * time.Minute, SessionLifetime: 720 * time.Hour, InboxTokenLifetime: time.Hour,
 		RateLimit: true, MaxBodyBytes: 65536, MaxMessageLength: 8000, MaxPageSize: 200, MaxGroupMembers: 5000,
-		MaxStreams: 20000, MaxStreamsPerUser: 8, StreamLifetime: 10 * time.Minute, StreamWriteTimeout: 5 * time.Second,
+		MaxStreams: 20000, ParkStreams: true, MaxStreamsPerUser: 8, StreamLifetime: 10 * time.Minute, StreamWriteTimeout: 5 * time.Second,
 		Heartbeat: 15 * time.Second, MaxPollWait: 55 * time.Second, InboxStreamLength: 1000, HeadCheck: 5 * time.Second,
 		WriterQueue: 4096, WriterBatch: 256, LogLevel: slog.LevelInfo, LogFormat: "json",
 	}, c)
@@ -74,7 +74,7 @@ func TestEverySettingIsReadFromItsVariableAndItsFlag(t *testing.T) {
 		"jwt-secret": goodSecret, "jwt-previous-secrets": strings.ToUpper(goodSecret) + "," + goodSecret,
 		"access-token-lifetime": "1m", "session-lifetime": "2m", "inbox-token-lifetime": "3m", "password-concurrency": "4",
 		"rate-limit": "off", "max-body-bytes": "2048", "max-message-length": "5", "max-page-size": "6", "max-group-members": "7",
-		"max-streams": "8", "max-streams-per-user": "9", "stream-lifetime": "10s", "stream-write-timeout": "1s",
+		"max-streams": "8", "park-streams": "off", "max-streams-per-user": "9", "stream-lifetime": "10s", "stream-write-timeout": "1s",
 		"heartbeat": "2s", "max-poll-wait": "3s", "inbox-stream-length": "4", "head-check": "1s",
 		"writers": "2", "writer-queue": "11", "writer-batch": "12", "log-level": "debug", "log-format": "text",
 	}

@@ -153,6 +153,9 @@ func (c *Config) streamSettings() []setting {
 		name: "max-streams", fallback: "20000", value: intValue[int]{&c.MaxStreams, 1, 10_000_000},
 		usage: "Most streams and waiting polls on this node; see also the limit of open files.",
 	}, {
+		name: "park-streams", fallback: "on", value: onOffValue{switchValue{&c.ParkStreams}},
+		usage: "Idle streams cost no goroutine (on Linux, without TLS); off keeps a handler for each.",
+	}, {
 		name: "max-streams-per-user", fallback: "8", value: intValue[int]{&c.MaxStreamsPerUser, 1, 10_000},
 		usage: "Most streams and waiting polls of one user.",
 	}, {

@@ -25,6 +25,7 @@ type exchange struct {
 	body       []byte
 	err        error // what the handler returned; for the log
 	clientLeft bool
+	parked     bool // the answer goes on after the handler, and is recorded when it ends
 	began      time.Time
 }
 
@@ -84,7 +85,11 @@ func (a *api) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		x := exchangeOf(c)
 		x.op = a.operations[routeKey{c.Request().Method, c.Path()}]
-		defer a.record(c, x)
+		defer func() {
+			if !x.parked {
+				a.record(c, x)
+			}
+		}()
 		if err := guard(next, c); err != nil {
 			a.fail(err, c)
 		}
@@ -121,33 +126,46 @@ func guard(next echo.HandlerFunc, c echo.Context) (err error) {
 // record writes the log line and the metrics. Of the request it tells the route
 // and never the address asked for, whose query may hold a token.
 func (a *api) record(c echo.Context, x *exchange) {
-	status := c.Response().Status
+	level := slog.LevelInfo
+	if x.op == nil || x.op.access == accessPublic && c.Request().Method == http.MethodGet {
+		level = slog.LevelDebug
+	}
+	ctx := context.WithoutCancel(c.Request().Context())
+	a.log(ctx, x, level, entry{route: a.routeLabel(c, x), method: methodLabel(c.Request(), x), status: c.Response().Status, bytes: c.Response().Size})
+}
+
+// entry is what a log line tells of a request beside its exchange.
+type entry struct {
+	route, method string
+	status        int
+	bytes         int64
+}
+
+// log counts a request and logs it, at the given level unless it failed.
+func (a *api) log(ctx context.Context, x *exchange, level slog.Level, e entry) {
+	status := e.status
 	if x.clientLeft {
 		status = statusClientLeft
 	}
-	route, method := a.routeLabel(c, x), methodLabel(c.Request(), x)
+	route, method := e.route, e.method
 	took := time.Since(x.began)
 	a.metrics.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
 	if x.op == nil || x.op.access != accessInbox { // those wait by design
 		a.metrics.durations.WithLabelValues(route, method).Observe(took.Seconds())
 	}
 
-	ctx := context.WithoutCancel(c.Request().Context())
-	level := slog.LevelInfo
 	switch {
 	case status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable:
 		level = slog.LevelError
 	case status == http.StatusServiceUnavailable:
 		level = slog.LevelWarn
-	case x.op == nil || x.op.access == accessPublic && c.Request().Method == http.MethodGet:
-		level = slog.LevelDebug
 	}
 	if !a.Logger.Enabled(ctx, level) {
 		return
 	}
 	fields := make([]any, 0, 20)
 	fields = append(fields, "request_id", x.requestID, "method", method, "route", route, "status", status,
-		"duration_ms", float64(took.Microseconds())/1000, "bytes", c.Response().Size)
+		"duration_ms", float64(took.Microseconds())/1000, "bytes", e.bytes)
 	if x.identity.User != 0 {
 		fields = append(fields, "user_id", x.identity.User.String())
 	}

@@ -40,6 +40,10 @@ type Config struct {
 	WriteTimeout   time.Duration // for one write to a stream; 5 s
 	MaxPollWait    time.Duration // 55 s
 
+	// ParkStreams takes the connections of idle streams over from net/http,
+	// where the platform and the connection allow it.
+	ParkStreams bool
+
 	Random func() float64 // in [0, 1), for jitter; nil is math/rand
 }
 
@@ -86,6 +90,7 @@ type api struct {
 	operations map[routeKey]*operation
 	pages      map[string]bool // the patterns that Pages serves
 	metrics    *metrics
+	parking    *parking // nil: every stream keeps its handler
 }
 
 var _ openapi.ServerInterface = (*api)(nil)
@@ -93,12 +98,32 @@ var _ openapi.ServerInterface = (*api)(nil)
 // New returns the whole API and the pages as one handler. The server that uses
 // it should set ReadHeaderTimeout; ReadTimeout and WriteTimeout may be set too,
 // since streams and polls lift them for themselves.
-func New(cfg Config) (http.Handler, error) {
+func New(cfg Config) (*API, error) {
 	a, err := newAPI(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return headAsGet(a.router()), nil
+	if cfg.ParkStreams {
+		if a.parking, err = newParking(); err != nil {
+			return nil, fmt.Errorf("handlers: %w", err)
+		}
+	}
+	return &API{Handler: headAsGet(a.router()), parking: a.parking}, nil
+}
+
+// API is the whole API and the pages as one handler.
+type API struct {
+	http.Handler
+
+	parking *parking
+}
+
+// Close ends what outlives requests. Call it when the server and the hub have
+// stopped: streams that are open then get nothing more.
+func (a *API) Close() {
+	if a.parking != nil {
+		a.parking.close()
+	}
 }
 
 func newAPI(cfg Config) (*api, error) {

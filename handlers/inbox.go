@@ -25,6 +25,7 @@ type Inboxes interface {
 type Reader interface {
 	Next(ctx context.Context) (realtime.Batch, error)
 	Try(ctx context.Context) (realtime.Batch, error)
+	TryWindow() (realtime.Batch, bool)
 	Seq() int64
 	CursorPrefix() string
 	Close()

@@ -84,6 +84,7 @@ func (d *double) AuthenticateInbox(_ context.Context, token string) (chat.Identi
 type readerDouble struct {
 	batches chan realtime.Batch
 	failing error // what Try returns when there is no batch
+	cold    bool  // everything must be read
 
 	gone chan struct{} // closed by Close
 
@@ -129,6 +130,15 @@ func (r *readerDouble) Try(context.Context) (realtime.Batch, error) {
 	}
 }
 
+// TryWindow knows everything, but for what the test says must be read.
+func (r *readerDouble) TryWindow() (realtime.Batch, bool) {
+	if r.cold {
+		return realtime.Batch{}, false
+	}
+	batch, _ := r.Try(context.Background())
+	return batch, true
+}
+
 func (r *readerDouble) Seq() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -166,6 +176,22 @@ func (i *inboxesDouble) Attach(_ context.Context, request realtime.Request) (Rea
 		return nil, i.err
 	}
 	return i.reader, nil
+}
+
+// give has something come in.
+func (i *inboxesDouble) give(batch realtime.Batch) {
+	i.reader.batches <- batch
+	i.wake()
+}
+
+// wake tells a reader that has no goroutine that something came in.
+func (i *inboxesDouble) wake() {
+	i.mu.Lock()
+	wake := i.request.OnWake
+	i.mu.Unlock()
+	if wake != nil {
+		wake()
+	}
 }
 
 func (i *inboxesDouble) Save(_, _ chat.ID, seq int64) {
@@ -240,6 +266,7 @@ func setup(t *testing.T, adjust ...func(*bundle)) (http.Handler, *bundle) {
 	}
 	handler, err := New(b.config)
 	require.NoError(t, err)
+	t.Cleanup(handler.Close)
 	return handler, b
 }
 

@@ -43,6 +43,9 @@ func (a *api) StreamInbox(c echo.Context, params openapi.StreamInboxParams) erro
 		streamHeaders(c.Response().Header())
 		return c.NoContent(http.StatusOK)
 	}
+	if a.parking != nil && parkable(c) {
+		return a.streamParked(c, x, from)
+	}
 	reader, err := a.Inboxes.Attach(c.Request().Context(), from.request(x.identity.Caller, realtime.Stream, 0))
 	if err != nil {
 		return err
@@ -84,23 +87,17 @@ type stream struct {
 	random    func() float64
 	onFirst   func(first realtime.Batch) // told what the first read gave
 
-	ends   time.Time // when bye is due
-	why    string    // and why
-	buffer []byte
+	ends    time.Time // when bye is due
+	why     string    // and why
+	closing string    // why bye was said; "" = it was not
+	buffer  []byte
 }
 
 // run says hello, then sends what the reader gives, and returns why the stream
 // ended. It returns when ctx ends, the reader ends, a write fails, or the
 // stream's time is over, whichever comes first.
 func (s *stream) run(ctx context.Context, who chat.Identity, from start, lifetime time.Duration) string {
-	s.plan(lifetime, who.ExpiresAt)
-	hello := greeting{caller: who.Caller, heartbeat: s.heartbeat, lifetime: time.Until(s.ends)}
-	hello.cursor = from.text
-	if from.at != realtime.AtCursor {
-		hello.cursor = string(chat.AppendCursor(nil, s.reader.CursorPrefix(), s.reader.Seq()))
-	}
-	s.buffer = append(appendRetry(s.buffer, between(s.random, time.Second, 3*time.Second)), '\n')
-	if reason := s.send(appendHello(s.buffer, hello)); reason != "" {
+	if reason := s.open(who, from, lifetime); reason != "" {
 		return reason
 	}
 	// Without waiting, to learn whether the inbox goes on from where the
@@ -116,6 +113,18 @@ func (s *stream) run(ctx context.Context, who chat.Identity, from start, lifetim
 			return reason
 		}
 	}
+}
+
+// open plans the stream's life and says hello, behind what is in the buffer.
+func (s *stream) open(who chat.Identity, from start, lifetime time.Duration) string {
+	s.plan(lifetime, who.ExpiresAt)
+	hello := greeting{caller: who.Caller, heartbeat: s.heartbeat, lifetime: time.Until(s.ends)}
+	hello.cursor = from.text
+	if from.at != realtime.AtCursor {
+		hello.cursor = string(chat.AppendCursor(nil, s.reader.CursorPrefix(), s.reader.Seq()))
+	}
+	s.buffer = append(appendRetry(s.buffer, between(s.random, time.Second, 3*time.Second)), '\n')
+	return s.send(appendHello(s.buffer, hello))
 }
 
 // plan draws the stream's life: jittered, so that streams that began together
@@ -184,6 +193,7 @@ func (s *stream) bye(reason string) string {
 	if reason == string(realtime.EndShutdown) || reason == string(realtime.EndRevoked) {
 		least, most = time.Second, 5*time.Second
 	}
+	s.closing = reason
 	if failed := s.send(appendBye(s.buffer, reason, between(s.random, least, most))); failed != "" {
 		return failed
 	}
@@ -203,6 +213,8 @@ func (s *stream) send(b []byte) string {
 	switch {
 	case err == nil:
 		return ""
+	case errors.Is(err, errFull):
+		return endFull
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return endSlowConsumer
 	default:

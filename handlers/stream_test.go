@@ -311,9 +311,32 @@ func TestStreamErrorsComeInBandWhenAskedFor(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, do(t, h, http.MethodGet, "/v1/inbox/stream?errors=loud", "", signedIn).Code)
 }
 
+// bothWays runs a test over a stream that keeps its handler and over one that is parked.
+func bothWays(t *testing.T, test func(t *testing.T, park func(*bundle))) {
+	t.Helper()
+	for name, park := range map[string]bool{"in its handler": false, "parked": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, func(b *bundle) { b.config.ParkStreams = park })
+		})
+	}
+}
+
+// shows waits until the metrics have a line.
+func (b *bundle) shows(t *testing.T, line string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		return strings.Contains(do(t, NewOps(b.registry), http.MethodGet, "/metrics", "").Body.String(), line+"\n")
+	}, 10*time.Second, 5*time.Millisecond, line)
+}
+
 func TestStreamOverASocket(t *testing.T) {
 	t.Parallel()
-	h, b := setup(t)
+	bothWays(t, testStreamOverASocket)
+}
+
+func testStreamOverASocket(t *testing.T, park func(*bundle)) {
+	h, b := setup(t, park)
 	server := httptest.NewServer(h)
 	defer server.Close()
 	ctx, leave := context.WithCancel(t.Context())
@@ -326,12 +349,13 @@ func TestStreamOverASocket(t *testing.T) {
 	lines := bufio.NewScanner(answer.Body)
 	require.True(t, lines.Scan(), "the first bytes leave while nothing happens")
 	require.Equal(t, "retry: 2000", lines.Text())
-	b.inboxes.reader.batches <- eventBatch(t, 42)
+	b.inboxes.give(eventBatch(t, 42))
 	for lines.Scan() && !strings.HasPrefix(lines.Text(), "data: {\"cursor\":\""+cursorAt(42)) {
 		continue
 	}
 	require.NoError(t, lines.Err())
 	leave()
+	b.shows(t, "longwire_http_streams 0")
 	server.Close() // returns when the handler has
 	require.Contains(t, b.log.String(), "route=/v1/inbox/stream status=499")
 	require.True(t, b.inboxes.reader.isClosed())
@@ -339,7 +363,11 @@ func TestStreamOverASocket(t *testing.T) {
 
 func TestOldHTTPGetsAStreamToo(t *testing.T) {
 	t.Parallel()
-	h, b := setup(t)
+	bothWays(t, testOldHTTP)
+}
+
+func testOldHTTP(t *testing.T, park func(*bundle)) {
+	h, b := setup(t, park)
 	b.inboxes.reader = newReaderDouble(41, eventBatch(t, 42), endBatch())
 	server := httptest.NewServer(h)
 	defer server.Close()
@@ -360,7 +388,11 @@ func TestOldHTTPGetsAStreamToo(t *testing.T) {
 
 func TestReaderThatStopsReadingIsClosedByTheDeadline(t *testing.T) {
 	t.Parallel()
-	h, b := setup(t, func(b *bundle) { b.config.WriteTimeout = 50 * time.Millisecond })
+	bothWays(t, testReaderThatStopsReading)
+}
+
+func testReaderThatStopsReading(t *testing.T, park func(*bundle)) {
+	h, b := setup(t, park, func(b *bundle) { b.config.WriteTimeout = 50 * time.Millisecond })
 	server := httptest.NewServer(h)
 	defer server.Close()
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
@@ -375,11 +407,11 @@ func TestReaderThatStopsReadingIsClosedByTheDeadline(t *testing.T) {
 		batch.Events[0].Seq = seq
 		select {
 		case b.inboxes.reader.batches <- batch: // until no buffer on the way takes more
+			b.inboxes.wake()
 		case <-b.inboxes.reader.gone:
 		}
 	}
+	b.shows(t, `longwire_http_streams_ended_total{reason="slow_consumer"} 1`)
+	b.shows(t, "longwire_http_streams 0")
 	server.Close()
-	metrics := do(t, NewOps(b.registry), http.MethodGet, "/metrics", "").Body.String()
-	require.Contains(t, metrics, `longwire_http_streams_ended_total{reason="slow_consumer"} 1`)
-	require.Contains(t, metrics, "longwire_http_streams 0")
 }

@@ -1,0 +1,115 @@
+package handlers
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// sockets tells parked streams what happens to their sockets: that the peer has
+// closed, or that there is room again for what did not fit. It is an epoll of
+// our own beside the runtime's, because the runtime tells a goroutine that
+// waits, and a parked stream has none.
+type sockets struct {
+	epoll int
+	bell  int // an eventfd that ends watch
+
+	mu      sync.Mutex
+	watched map[int32]*parkedStream // by file descriptor; guarded by mu
+}
+
+// open prepares the watch; false where the platform has none.
+func (s *sockets) open() (supported bool, err error) {
+	if s.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return false, fmt.Errorf("epoll: %w", err)
+	}
+	if s.bell, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return false, errors.Join(fmt.Errorf("eventfd: %w", err), unix.Close(s.epoll))
+	}
+	s.watched = map[int32]*parkedStream{}
+	if err := unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, s.bell, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(s.bell)}); err != nil {
+		s.close()
+		return false, fmt.Errorf("epoll: %w", err)
+	}
+	return true, nil
+}
+
+// add watches a stream's socket until remove.
+func (s *sockets) add(fd int, stream *parkedStream) error {
+	s.mu.Lock()
+	s.watched[int32(fd)] = stream
+	s.mu.Unlock()
+	// Edge-triggered: told once when the peer closes, and each time that a full
+	// socket has room again; no system call asks for it.
+	events := uint32(unix.EPOLLRDHUP | unix.EPOLLOUT | unix.EPOLLET)
+	if err := unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)}); err != nil {
+		s.remove(fd)
+		return fmt.Errorf("epoll: %w", err)
+	}
+	return nil
+}
+
+// remove must come before the socket is closed: afterwards its number may be
+// another's.
+func (s *sockets) remove(fd int) {
+	s.mu.Lock()
+	delete(s.watched, int32(fd))
+	s.mu.Unlock()
+	_ = unix.EpollCtl(s.epoll, unix.EPOLL_CTL_DEL, fd, nil) // closing does the same
+}
+
+// watch tells streams what happens until ring.
+func (s *sockets) watch() {
+	const gone = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
+	var events [128]unix.EpollEvent
+	for {
+		n, err := unix.EpollWait(s.epoll, events[:], -1)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return // cannot happen to an epoll that is open
+		}
+		for _, event := range events[:max(n, 0)] {
+			if event.Fd == int32(s.bell) {
+				return
+			}
+			s.mu.Lock()
+			stream := s.watched[event.Fd]
+			s.mu.Unlock()
+			switch {
+			case stream == nil:
+			case event.Events&gone != 0:
+				stream.peerLeft()
+			default:
+				stream.writable()
+			}
+		}
+	}
+}
+
+// ring ends watch.
+func (s *sockets) ring() {
+	_, _ = unix.Write(s.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // a counter with room for one ring
+}
+
+// close gives the watch's own descriptors back.
+func (s *sockets) close() {
+	_ = unix.Close(s.bell) // nothing can be done about it
+	_ = unix.Close(s.epoll)
+}
+
+// tryWrite writes what fits into the socket now, and says how much that was.
+func tryWrite(fd int, b []byte) (int, error) {
+	for written := 0; ; {
+		n, err := unix.Write(fd, b[written:])
+		written += max(n, 0)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EAGAIN), err == nil && written == len(b):
+			return written, nil
+		case err != nil:
+			return written, fmt.Errorf("write: %w", err)
+		}
+	}
+}
