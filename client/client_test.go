@@ -98,7 +98,7 @@ func TestTryingAgainIsBounded(t *testing.T) {
 		"nor when it is unknown":          {login, func() (*http.Response, error) { return problem(503, client.ProblemCodeUnavailable), nil }, 1},
 		"but when nothing was done":       {login, func() (*http.Response, error) { return problem(503, client.ProblemCodeOverloaded), nil }, 5},
 		"refusals are final":              {send, func() (*http.Response, error) { return problem(403, client.ProblemCodeForbidden), nil }, 1},
-		"faults are final":                {send, func() (*http.Response, error) { return problem(500, client.ProblemCodeInternal), nil }, 1},
+		"faults pass":                     {send, func() (*http.Response, error) { return problem(500, client.ProblemCodeInternal), nil }, 5},
 		"who has to wait long is told": {send, func() (*http.Response, error) {
 			return response(429, map[string]string{"Retry-After": "3600"}, client.Problem{}), nil
 		}, 1},

@@ -162,7 +162,7 @@ func (c *Client) again(call call, err error, try int) (time.Duration, bool) {
 	switch {
 	case problem.Status == http.StatusTooManyRequests, problem.Code == ProblemCodeOverloaded:
 		// Nothing was done.
-	case problem.Status == http.StatusBadGateway, problem.Status == http.StatusServiceUnavailable, problem.Status == http.StatusGatewayTimeout:
+	case problem.Status >= http.StatusInternalServerError:
 		if !harmless {
 			return 0, false
 		}
