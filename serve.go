@@ -362,10 +362,8 @@ func (n *node) drain(ctx context.Context) error {
 
 // prune deletes what is older than the retention, in small bites.
 func (n *node) prune(ctx context.Context) {
-	const (
-		every = time.Minute
-		bite  = 500
-	)
+	const bite = 500
+	every := min(time.Minute, n.cfg.Retention)
 	next := time.NewTimer(every)
 	defer next.Stop()
 	for {

@@ -35,7 +35,10 @@ func (a *api) PollInbox(c echo.Context, params openapi.PollInboxParams) error {
 	}
 
 	ctx := c.Request().Context()
-	reader, err := a.Inboxes.Attach(ctx, from.request(caller, realtime.Poll, limit))
+	request := from.request(caller, realtime.Poll, limit)
+	// Who does not wait asks what is there: all that has committed, on any node.
+	request.Current = wait == 0
+	reader, err := a.Inboxes.Attach(ctx, request)
 	if err != nil {
 		return err
 	}

@@ -1585,7 +1585,7 @@ type ListFriendsParams struct {
 
 // FindGroupsParams defines parameters for FindGroups.
 type FindGroupsParams struct {
-	// Q What to look for in the names.
+	// Q What the names begin with, in any case; empty lists all.
 	Q *string `form:"q,omitempty" json:"q,omitempty"`
 
 	// Limit How many items to return at most; not more than `max_page_size` of `GET /v1/limits`. Without it, 50.

@@ -33,6 +33,10 @@ type Request struct {
 	// try, so it must neither block, nor call back, nor take a lock that is
 	// held while trying. With it an idle session costs no goroutine.
 	OnWake func()
+	// Current asks for a look at the database even where what is announced
+	// surely arrives: whatever committed before Attach is then there for the
+	// first try, on any node.
+	Current bool
 }
 
 // fresh is how old a comparison with the database may be for an attach to do
@@ -129,7 +133,7 @@ func (h *Hub) place(ctx context.Context, s *Session, req Request) error {
 			return h.tooManyStreams()
 		}
 	}
-	if req.Start == AtBegin || req.Start == AtNow || !b.live(h.now()-fresh) {
+	if req.Current || req.Start == AtBegin || req.Start == AtNow || !b.live(h.now()-fresh) {
 		before := b.mark()
 		head, err := h.heads.load(ctx, b.user)
 		if err != nil {

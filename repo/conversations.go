@@ -103,7 +103,7 @@ func conversationsFor(c *conn, user chat.ID, ids []chat.ID) ([]chat.Conversation
 		return nil, err
 	}
 	var peers, groups []chat.ID
-	unreadFrom := make(map[chat.ID]int64)
+	runs := make(map[chat.ID]unreadRun)
 	for id, f := range found {
 		if f.Kind == chat.KindGroup {
 			groups = append(groups, id)
@@ -111,7 +111,7 @@ func conversationsFor(c *conn, user chat.ID, ids []chat.ID) ([]chat.Conversation
 			peers = append(peers, f.peer)
 		}
 		if f.ReadSeq < f.LastSeq {
-			unreadFrom[id] = f.ReadSeq
+			runs[id] = unreadRun{after: f.ReadSeq, last: f.LastSeq}
 		}
 	}
 	profiles, err := profilesByID(c, peers)
@@ -122,7 +122,7 @@ func conversationsFor(c *conn, user chat.ID, ids []chat.ID) ([]chat.Conversation
 	if err != nil {
 		return nil, err
 	}
-	unread, err := countUnread(c, user, unreadFrom)
+	unread, err := countUnread(c, user, runs)
 	if err != nil {
 		return nil, err
 	}
@@ -192,19 +192,25 @@ const (
 	unreadChunk = 100
 )
 
-// countUnread counts messages of others after the given read seqs, each count
-// up to chat.MaxUnreadCount.
-func countUnread(c *conn, user chat.ID, after map[chat.ID]int64) (map[chat.ID]int64, error) {
-	counts := make(map[chat.ID]int64, len(after))
+// unreadRun is the part of a conversation in which unread messages are counted.
+type unreadRun struct {
+	after int64 // the read seq
+	last  int64 // the last seq that the same answer tells of: a count must not know more
+}
+
+// countUnread counts messages of others in the given runs, each count up to
+// chat.MaxUnreadCount.
+func countUnread(c *conn, user chat.ID, runs map[chat.ID]unreadRun) (map[chat.ID]int64, error) {
+	counts := make(map[chat.ID]int64, len(runs))
 	text := new(statement)
-	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(after)), unreadChunk) {
+	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(runs)), unreadChunk) {
 		text.reset()
 		for i, id := range chunk {
 			if i > 0 {
 				text.sql(" UNION ALL ")
 			}
 			text.sql("SELECT ").id(id).sql(", COUNT(*) FROM chat_history WHERE conversation_id = ").id(id).
-				sql(" AND seq > ").int(after[id]).sql(" AND seq <= ").int(after[id] + unreadWindow).
+				sql(" AND seq > ").int(runs[id].after).sql(" AND seq <= ").int(min(runs[id].after+unreadWindow, runs[id].last)).
 				sql(" AND sender_id <> ").id(user)
 		}
 		err := text.each(c, func(r row) error {

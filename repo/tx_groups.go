@@ -2,6 +2,7 @@ package repo
 
 import (
 	"errors"
+	"math"
 	"slices"
 
 	"longwire/chat"
@@ -214,6 +215,7 @@ func (t *tx) SetReadSeq(conversation, user chat.ID, seq int64) (unread int64, er
 	if err != nil {
 		return 0, err
 	}
-	counts, err := countUnread(t.conn, user, map[chat.ID]int64{conversation: seq})
+	// The conversation is locked, so that nothing comes after what the caller knows.
+	counts, err := countUnread(t.conn, user, map[chat.ID]unreadRun{conversation: {after: seq, last: math.MaxInt64}})
 	return counts[conversation], err
 }
