@@ -27,11 +27,18 @@ const inChunk = 1000
 
 // lockConversations locks rows, ascending, and hands over each. ids are
 // ascending; those that are not there are left out.
-func lockConversations(x *conn, text *statement, ids []chat.ID, found func(c *conversation)) error {
+func lockConversations(x *conn, ids []chat.ID, found func(c *conversation)) error {
+	return x.eachOf(lockQueries(x, ids, found))
+}
+
+// lockQueries is how rows are locked: one query, but for very many.
+func lockQueries(x *conn, ids []chat.ID, found func(c *conversation)) []query {
+	var queries []query
 	for chunk := range slices.Chunk(ids, inChunk) {
-		text.reset().sql("SELECT id, kind, user_lo, user_hi, last_seq, last_activity_at, audience_version FROM conversation WHERE id IN ").
+		q := query{}
+		q.sql("SELECT id, kind, user_lo, user_hi, last_seq, last_activity_at, audience_version FROM conversation WHERE id IN ").
 			ids(chunk).sql(" ORDER BY id" + x.dialect.forUpdate)
-		err := text.each(x, func(r row) error {
+		q.scan = func(r row) error {
 			c := new(conversation)
 			var lo, hi sql.NullInt64
 			if err := r.Scan(&c.id, &c.kind, &lo, &hi, &c.lastSeq, &c.lastActivity, &c.version); err != nil {
@@ -40,12 +47,10 @@ func lockConversations(x *conn, text *statement, ids []chat.ID, found func(c *co
 			c.lo, c.hi = chat.ID(lo.Int64), chat.ID(hi.Int64)
 			found(c)
 			return nil
-		})
-		if err != nil {
-			return err
 		}
+		queries = append(queries, q)
 	}
-	return nil
+	return queries
 }
 
 // maxCachedMembers bounds the audience cache: 8 bytes each, and about 200 for
@@ -194,7 +199,7 @@ func raiseVersions(x *conn, ids []chat.ID) error {
 	slices.Sort(ids)
 	text := new(statement)
 	for chunk := range slices.Chunk(ids, inChunk) {
-		if err := lockConversations(x, text, chunk, func(*conversation) {}); err != nil {
+		if err := lockConversations(x, chunk, func(*conversation) {}); err != nil {
 			return err
 		}
 		text.reset().sql("UPDATE conversation SET audience_version = audience_version + 1 WHERE id IN ").ids(chunk)

@@ -21,7 +21,7 @@ func (db *DB) CommitMessages(ctx context.Context, messages []chat.Outgoing) ([]c
 		return nil, chat.Announcement{}, nil
 	}
 	var b *batch
-	err := db.transact(ctx, func(x *conn) error {
+	err := db.transactJoined(ctx, func(x *conn) error {
 		b = &batch{x: x, audiences: &db.audiences, out: messages, outcomes: make([]chat.Outcome, len(messages))}
 		return b.commit()
 	})
@@ -69,11 +69,9 @@ type accepted struct {
 }
 
 func (b *batch) commit() error {
-	if err := b.lock(); err != nil {
-		return err
-	}
-	// Under the locks: a twin in the same conversation has committed by now, or waits for us.
-	if err := b.findReplays(); err != nil {
+	// Replays are looked up under the locks: a twin in the same conversation
+	// has committed by now, or waits for us.
+	if err := b.x.eachOf(append(b.lock(), b.findReplays()...)); err != nil {
 		return err
 	}
 	if err := b.audiences.load(b.x, b.conversations); err != nil {
@@ -87,23 +85,29 @@ func (b *batch) commit() error {
 	if len(b.accepted) == 0 {
 		return nil
 	}
-	err := b.insertMessages()
+	err := b.write()
 	if errors.Is(err, errDuplicate) {
 		// A twin in another conversation was faster; the next run finds it.
 		return &retryError{cause: err}
 	}
-	if err != nil {
+	return err
+}
+
+// write stores what was accepted.
+func (b *batch) write() error {
+	if err := b.insertMessages(); err != nil {
 		return err
 	}
 	if err := b.updateConversations(); err != nil {
 		return err
 	}
+	var err error
 	b.announcement.Deliveries, err = insertInboxRows(b.x, &b.text, b.inboxRows())
 	return err
 }
 
 // lock locks the conversations of the batch, ascending.
-func (b *batch) lock() error {
+func (b *batch) lock() []query {
 	ids := make([]chat.ID, 0, len(b.out))
 	for i := range b.out {
 		ids = append(ids, b.out[i].ConversationID)
@@ -111,16 +115,14 @@ func (b *batch) lock() error {
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
 	b.conversations = make(map[chat.ID]*conversation, len(ids))
-	return lockConversations(b.x, &b.text, ids, func(c *conversation) {
-		b.conversations[c.id] = c
-	})
+	return lockQueries(b.x, ids, func(c *conversation) { b.conversations[c.id] = c })
 }
 
 // replayChunk bounds the alternatives in one WHERE clause.
 const replayChunk = 200
 
 // findReplays reads what is stored under the keys of the batch.
-func (b *batch) findReplays() error {
+func (b *batch) findReplays() []query {
 	b.replays = make(map[messageKey]stored)
 	scan := func(r row) error {
 		var (
@@ -135,28 +137,25 @@ func (b *batch) findReplays() error {
 		b.replays[messageKey{found.message.SenderID, found.message.IdempotencyKey}] = found
 		return nil
 	}
-	pending := 0
+	var queries []query
+	pending := replayChunk // in the last query
 	for i := range b.out {
 		if b.out[i].IdempotencyKey == "" {
 			continue
 		}
+		if pending == replayChunk {
+			queries, pending = append(queries, query{scan: scan}), 0
+		}
+		q := &queries[len(queries)-1]
 		if pending == 0 {
-			b.text.reset().sql("SELECT " + messageColumns + ", h.fingerprint FROM chat_history h WHERE ")
+			q.sql("SELECT " + messageColumns + ", h.fingerprint FROM chat_history h WHERE ")
 		} else {
-			b.text.sql(" OR ")
+			q.sql(" OR ")
 		}
-		b.text.sql("h.sender_id = ").id(b.out[i].SenderID).sql(" AND h.idempotency_key = ").arg(b.out[i].IdempotencyKey)
-		if pending++; pending == replayChunk {
-			if err := b.text.each(b.x, scan); err != nil {
-				return err
-			}
-			pending = 0
-		}
+		q.sql("h.sender_id = ").id(b.out[i].SenderID).sql(" AND h.idempotency_key = ").arg(b.out[i].IdempotencyKey)
+		pending++
 	}
-	if pending == 0 {
-		return nil
-	}
-	return b.text.each(b.x, scan)
+	return queries
 }
 
 // settle decides what becomes of message i.
@@ -241,7 +240,7 @@ func (b *batch) insertMessages() error {
 	for i := range b.accepted {
 		m := &b.accepted[i].message
 		if b.text.full(len(m.Body)) {
-			if err := b.text.exec(b.x); err != nil {
+			if err := b.x.later(&b.text); err != nil {
 				return err
 			}
 			b.text.reset()
@@ -260,7 +259,7 @@ func (b *batch) insertMessages() error {
 			b.text.arg(m.IdempotencyKey).sql(",").bytes(b.accepted[i].fingerprint[:]).sql(")")
 		}
 	}
-	return b.text.exec(b.x)
+	return b.x.later(&b.text)
 }
 
 // updateConversations writes the new last seqs. The rows are there and ours:
@@ -275,7 +274,7 @@ func (b *batch) updateConversations() error {
 		b.text.comma(n).sql("(").id(c.id).sql(",'',").int(c.lastSeq).sql(",").int(int64(c.lastActivity)).sql(",0)")
 		n++
 	}
-	return b.text.sql(b.x.dialect.replaceLastSeq).exec(b.x)
+	return b.x.later(b.text.sql(b.x.dialect.replaceLastSeq))
 }
 
 // inboxRows returns a row for each member and message.

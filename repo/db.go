@@ -33,6 +33,7 @@ type Config struct {
 type DB struct {
 	write   *sql.DB
 	read    *sql.DB // the same pool as write but for SQLite
+	joined  *sql.DB // for transactJoined; nil for SQLite
 	dialect *dialect
 	config  Config
 	mysql   *mysql.Config // nil for SQLite
@@ -76,7 +77,13 @@ func Open(_ context.Context, config Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("repo: %w", err)
 	}
-	db.write, db.read, db.dialect, db.mysql = pool, pool, &mysqlDialect, cfg
+	joining := cfg.Clone()
+	joining.MultiStatements = true
+	joined, err := openMySQL(joining, joinedConns)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("repo: %w", err), pool.Close())
+	}
+	db.write, db.read, db.joined, db.dialect, db.mysql = pool, pool, joined, &mysqlDialect, cfg
 	return db, nil
 }
 
@@ -85,6 +92,9 @@ func (db *DB) Close() error {
 	err := db.write.Close()
 	if db.read != db.write {
 		err = errors.Join(err, db.read.Close())
+	}
+	if db.joined != nil {
+		err = errors.Join(err, db.joined.Close())
 	}
 	return err
 }

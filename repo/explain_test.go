@@ -85,6 +85,7 @@ func recorded(t *testing.T, kind string) (*DB, *recorder) {
 	require.NoError(t, err)
 	pool := sql.OpenDB(r)
 	db.write, db.read = pool, pool
+	db.joined = nil // the same statements, one at a time
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	return db, r
 }

@@ -44,7 +44,7 @@ func insertInboxRows(x *conn, text *statement, rows []inboxRow) ([]chat.Delivery
 	text.reset()
 	for i, r := range rows {
 		if text.full(rowBytes) {
-			if err := text.exec(x); err != nil {
+			if err := x.later(text); err != nil {
 				return nil, err
 			}
 			text.reset()
@@ -57,7 +57,7 @@ func insertInboxRows(x *conn, text *statement, rows []inboxRow) ([]chat.Delivery
 		text.sql("(").id(r.user).sql(",").int(deliveries[i].Seq).sql(",").int(int64(r.source)).
 			sql(",").id(r.ref).sql(",").int(r.refSeq).sql(",").int(int64(r.at)).sql(")")
 	}
-	return deliveries, text.exec(x)
+	return deliveries, x.later(text)
 }
 
 // advanceHeads moves the heads of all users in deliveries, which are in the
@@ -75,7 +75,7 @@ func advanceHeads(x *conn, text *statement, deliveries []chat.Delivery) error {
 			text.comma(len(users)).sql("(").id(user).sql(",").int(int64(end - first)).sql(",0)")
 			users = append(users, user)
 		}
-		if err := text.sql(x.dialect.addToHead).exec(x); err != nil {
+		if err := x.later(text.sql(x.dialect.addToHead)); err != nil {
 			return err
 		}
 		next := end // the heads come back in descending order: fill from behind

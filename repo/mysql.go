@@ -18,6 +18,7 @@ const (
 	dialTimeout       = 3 * time.Second
 	statementTimeout  = 10 * time.Second
 	defaultConns      = 32
+	joinedConns       = 8 // for transactions of messages, of which few run at once
 	connLifetime      = 10 * time.Minute
 	connIdleTime      = 2 * time.Minute
 	lockWaitSeconds   = "5" // shorter than statementTimeout, so that waiting ends with an answer

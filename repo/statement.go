@@ -19,6 +19,7 @@ const (
 type statement struct {
 	text []byte
 	args []any
+	long int // bytes of text arguments: they are sent too
 }
 
 func (s *statement) sql(text string) *statement {
@@ -52,6 +53,9 @@ func (s *statement) bytes(b []byte) *statement {
 
 func (s *statement) arg(value any) *statement {
 	s.args = append(s.args, value)
+	if text, ok := value.(string); ok {
+		s.long += len(text)
+	}
 	return s.sql("?")
 }
 
@@ -74,14 +78,32 @@ func (s *statement) comma(i int) *statement {
 
 // full tells whether it is time to run what there is and begin anew.
 func (s *statement) full(pending int) bool {
-	return len(s.text)+pending > maxStatementBytes || len(s.args) > maxStatementArgs
+	return len(s.text)+s.long+pending > maxStatementBytes || len(s.args) > maxStatementArgs
 }
 
 // reset empties the statement but keeps its memory.
 func (s *statement) reset() *statement {
 	clear(s.args)
-	s.text, s.args = s.text[:0], s.args[:0]
+	s.text, s.args, s.long = s.text[:0], s.args[:0], 0
 	return s
+}
+
+// join adds another statement behind this one.
+func (s *statement) join(other *statement) *statement {
+	if len(s.text) > 0 {
+		s.sql(";")
+	}
+	s.text = append(s.text, other.text...)
+	s.args = append(s.args, other.args...)
+	s.long += other.long
+	return s
+}
+
+// query is a statement and what takes its rows.
+type query struct {
+	statement
+
+	scan func(r row) error
 }
 
 func (s *statement) exec(c *conn) error {

@@ -51,6 +51,11 @@ type conn struct {
 	on      executor
 	dialect *dialect
 	inTx    bool
+	// joins tells that several statements may go in one round trip; pending are
+	// those that wait for the next one, see later.
+	joins   bool
+	pending statement
+	sent    bool // a round trip has succeeded: the connection was alive
 	// failed is what went wrong in the transaction; after a deadlock MySQL has
 	// rolled it back and would commit further statements one by one, so none is
 	// let through.
@@ -65,8 +70,13 @@ func (db *DB) reader(ctx context.Context) *conn {
 // transact runs fn in a transaction and commits it; again while the database
 // asks for it.
 func (db *DB) transact(ctx context.Context, fn func(x *conn) error) error {
+	return db.again(ctx, func() error { return db.transactOnce(ctx, fn) })
+}
+
+// again runs a transaction, and runs it again while the database asks for it.
+func (db *DB) again(ctx context.Context, once func() error) error {
 	for attempt := 1; ; attempt++ {
-		err := db.transactOnce(ctx, fn)
+		err := once()
 		var again *retryError
 		if !errors.As(err, &again) {
 			return err
@@ -187,10 +197,12 @@ func (c *conn) exec(query string, args ...any) (int64, error) {
 	if c.failed != nil {
 		return 0, c.failed
 	}
+	query, args = c.withPending(query, args)
 	result, err := c.on.ExecContext(c.ctx, query, args...)
 	if err != nil {
 		return 0, c.note(err)
 	}
+	c.sent = true
 	n, err := result.RowsAffected()
 	return n, c.note(err)
 }
@@ -205,10 +217,12 @@ func each(c *conn, scan func(r row) error, query string, args ...any) error {
 	if c.failed != nil {
 		return c.failed
 	}
+	query, args = c.withPending(query, args)
 	rows, err := c.on.QueryContext(c.ctx, query, args...)
 	if err != nil {
 		return c.note(err)
 	}
+	c.sent = true
 	defer func() { _ = rows.Close() }() // its error is that of rows.Err
 	for rows.Next() {
 		if err := scan(rows); err != nil {

@@ -25,7 +25,7 @@ func (t *tx) InsertGroup(group chat.Group) error {
 // LockGroup returns a live group without MyRole, and orders this transaction
 // against messages and other changes of it.
 func (t *tx) LockGroup(id chat.ID) (chat.Group, error) {
-	if err := lockConversations(t.conn, new(statement), []chat.ID{id}, func(*conversation) {}); err != nil {
+	if err := lockConversations(t.conn, []chat.ID{id}, func(*conversation) {}); err != nil {
 		return chat.Group{}, err
 	}
 	return groupByID(t.conn, id, 0)
@@ -185,7 +185,7 @@ func (t *tx) SetJoinRequest(group, user chat.ID, on bool) (bool, error) {
 // no such conversation or its group is dissolved.
 func (t *tx) LockConversation(id chat.ID) (chat.Audience, int64, error) {
 	var locked *conversation
-	if err := lockConversations(t.conn, new(statement), []chat.ID{id}, func(c *conversation) { locked = c }); err != nil {
+	if err := lockConversations(t.conn, []chat.ID{id}, func(c *conversation) { locked = c }); err != nil {
 		return chat.Audience{}, 0, err
 	}
 	if locked == nil {
