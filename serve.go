@@ -116,7 +116,7 @@ func (n *node) assemble(ctx context.Context) error {
 		return err
 	}
 	service = chat.NewService(chat.Options{
-		Store: n.db, Announcer: n.hub, Sender: n.sender, Passwords: passwords{hasher}, Tokens: tokens{keys: keys, now: time.Now},
+		Store: n.db, Announcer: n.hub, Sender: n.sender, Passwords: passwords{hasher}, Tokens: tokens{keys: keys, now: time.Now, known: new(knownTokens)},
 		Limits: limits(n.cfg), Now: time.Now,
 		Lifetimes: chat.Lifetimes{AccessToken: n.cfg.AccessTokenLifetime, InboxToken: n.cfg.InboxTokenLifetime, Session: n.cfg.SessionLifetime},
 	})

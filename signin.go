@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"sync"
 	"time"
 
 	"longwire/auth"
@@ -12,8 +14,9 @@ import (
 // tokens lets chat work with auth's keys: ids become text and back, and what
 // auth refuses becomes one of the domain's errors.
 type tokens struct {
-	keys *auth.Keys
-	now  func() time.Time
+	keys  *auth.Keys
+	now   func() time.Time
+	known *knownTokens // nil = every token is verified each time
 }
 
 var _ chat.Tokens = tokens{}
@@ -41,6 +44,10 @@ func (t tokens) VerifyInbox(token string, now time.Time) (chat.SessionRef, time.
 }
 
 func (t tokens) verify(token string, now time.Time, audience auth.Audience) (chat.SessionRef, time.Time, error) {
+	mark := markOf(token, audience)
+	if ref, expires, ok := t.known.find(mark, now); ok {
+		return ref, expires, nil
+	}
 	claims, err := t.keys.Verify(token, now, audience)
 	if err != nil {
 		return chat.SessionRef{}, time.Time{}, refused(err)
@@ -50,7 +57,56 @@ func (t tokens) verify(token string, now time.Time, audience auth.Audience) (cha
 	if err := errors.Join(userErr, sessionErr); err != nil {
 		return chat.SessionRef{}, time.Time{}, refused(err)
 	}
-	return chat.SessionRef{User: user, Session: session}, claims.ExpiresAt, nil
+	ref := chat.SessionRef{User: user, Session: session}
+	t.known.remember(mark, ref, claims.ExpiresAt)
+	return ref, claims.ExpiresAt, nil
+}
+
+// knownTokens remembers tokens that were verified, until they expire: what a
+// token says never changes, and checking its signature and reading its JSON is
+// dear when it is done for every message. Whether the session still lives is
+// asked each time, elsewhere. Tokens are kept as their hashes.
+type knownTokens struct {
+	mu    sync.Mutex
+	known map[tokenMark]knownToken // guarded by mu
+}
+
+type tokenMark [sha256.Size]byte
+
+type knownToken struct {
+	ref     chat.SessionRef
+	expires time.Time
+}
+
+// maxKnownTokens bounds the memory; when it is reached all are verified anew.
+const maxKnownTokens = 20_000
+
+// markOf is a token as it is remembered. The audience is part of it: a token is
+// good for one use only.
+func markOf(token string, audience auth.Audience) tokenMark {
+	return sha256.Sum256([]byte(string(audience) + " " + token))
+}
+
+func (k *knownTokens) find(mark tokenMark, now time.Time) (chat.SessionRef, time.Time, bool) {
+	if k == nil {
+		return chat.SessionRef{}, time.Time{}, false
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	token, ok := k.known[mark]
+	return token.ref, token.expires, ok && now.Before(token.expires)
+}
+
+func (k *knownTokens) remember(mark tokenMark, ref chat.SessionRef, expires time.Time) {
+	if k == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.known == nil || len(k.known) >= maxKnownTokens {
+		k.known = make(map[tokenMark]knownToken)
+	}
+	k.known[mark] = knownToken{ref, expires}
 }
 
 func (t tokens) Refresh(session chat.ID, generation int64) string {

@@ -89,14 +89,13 @@ func (s *statement) reset() *statement {
 }
 
 // join adds another statement behind this one.
-func (s *statement) join(other *statement) *statement {
+func (s *statement) join(other *statement) {
 	if len(s.text) > 0 {
 		s.sql(";")
 	}
 	s.text = append(s.text, other.text...)
 	s.args = append(s.args, other.args...)
 	s.long += other.long
-	return s
 }
 
 // query is a statement and what takes its rows.
