@@ -34,6 +34,15 @@ test: ## run all tests with the race detector, beside a MariaDB or MySQL and a R
 fuzz: ## run each fuzz test for 30s, or for FUZZ=2m
 	GO=$(GO) scripts/fuzz $(FUZZ)
 
+.PHONY: chaos
+chaos: ## attack a cluster with 120 faults and a million deliveries, about ten minutes
+	scripts/with-servers $(GO) test ./e2e -count=1 -run '^TestChaos$$' -timeout 60m -v -args -chaos.race=false -chaos.faults=120 \
+		-chaos.nodes=3 -chaos.members=50 -chaos.pace=150ms -chaos.deliveries=1000000 -chaos.minutes=30
+
+.PHONY: bench
+bench: ## measure it beside a bare loop that keeps nothing, less than five minutes; BENCH=--full for all
+	GO=$(GO) scripts/bench $(BENCH)
+
 .PHONY: lint
 lint: $(LINTER) ## check style, mistakes, the direction of imports, and that the last check works
 	$(LINTER) run ./...
