@@ -1,8 +1,9 @@
+//go:build planted
+
 package e2e_test
 
 import (
 	"encoding/json"
-	"flag"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -13,8 +14,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-var chaosPlanted = flag.Bool("chaos.planted", false, "prove on nodes with planted bugs that the attack finds them")
 
 // edit replaces a text of the program, which must be there once.
 type edit struct{ file, old, new string }
@@ -48,7 +47,10 @@ var plantedBugs = []struct {
 	},
 	{
 		name: "a commit that fails is taken for one that did not", faults: 24, only: "mysql: killed|mysql: connections",
-		edits: []edit{{"repo/transact.go", "\treturn x.note(tx.Commit())\n", "\t_ = tx.Commit()\n\treturn nil\n"}},
+		edits: []edit{
+			{"repo/transact.go", "\treturn x.note(tx.Commit())\n", "\t_ = tx.Commit()\n\treturn nil\n"},
+			{"repo/joined.go", "\tcommitted = err == nil\n\treturn err\n", "\tcommitted = err == nil\n\treturn nil\n"},
+		},
 	},
 	{
 		name: "a retry stores the message again", faults: 6, only: "people|node: killed|mysql: connections",
@@ -66,9 +68,6 @@ var plantedBugs = []struct {
 
 // TestChaosSeesPlantedBugs proves that the attack finds what it is there to find.
 func TestChaosSeesPlantedBugs(t *testing.T) {
-	if !*chaosPlanted {
-		t.Skip("takes minutes: -chaos.planted runs it")
-	}
 	for _, bug := range plantedBugs {
 		t.Run(bug.name, func(t *testing.T) {
 			options := chaosOptions{
