@@ -31,8 +31,7 @@ type parkedStream struct {
 
 	state atomic.Int32 // one of the states below
 	left  atomic.Bool  // the peer has closed
-	// due is when there is something to do though nothing happens: a heartbeat,
-	// or the end of patience with a full socket. Unix nanoseconds.
+	// due is when a heartbeat is to be sent if nothing else is. Unix nanoseconds.
 	due atomic.Int64
 
 	// Owned by whoever has the stream in hand.
@@ -163,7 +162,7 @@ func (s *parkedStream) begin(x *exchange, from start, lifetime time.Duration, he
 		cancel()
 	}
 	s.onFirst, s.buffer = nil, nil
-	s.place.wheel.add(s, time.Until(s.nextDue()))
+	s.place.wheel.add(turn{stream: s}, time.Until(s.nextDue()))
 	if reason == "" {
 		s.state.Store(again) // there may be more than the first batch
 	}
@@ -342,7 +341,8 @@ func (k parkedSink) write(b []byte) error {
 	if n < len(b) {
 		s.rest = append([]byte(nil), b[n:]...)
 		s.patient = time.Now().Add(k.timeout)
-		s.due.Store(s.patient.UnixNano())
+		// Sooner than the stream's own turn, which is at its next heartbeat.
+		s.place.wheel.add(turn{stream: s, once: true}, k.timeout)
 		return errFull
 	}
 	s.rearm()

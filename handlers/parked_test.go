@@ -142,6 +142,22 @@ func TestParkedStreamLosesNothingWhenItsSocketFills(t *testing.T) {
 	b.shows(t, "longwire_http_streams 0")
 }
 
+func TestParkedStreamThatFillsUpAndIsLeftAloneIsClosedByTheDeadline(t *testing.T) {
+	t.Parallel()
+	// The next heartbeat is far away, and nothing else comes in.
+	h, b := setup(t, parked, func(b *bundle) {
+		b.config.WriteTimeout, b.config.Heartbeat = 50*time.Millisecond, time.Minute
+	})
+	server := httptest.NewServer(h)
+	defer server.Close()
+	_, reader := open(t, server)
+	readUntil(t, reader, "event: hello")
+	body := chat.Body(`"type":"x","x":"` + strings.Repeat("x", 32<<20) + `"}`)
+	b.inboxes.give(realtime.Batch{Events: []chat.InboxEvent{{Seq: 42, Body: body}}})
+	b.shows(t, `longwire_http_streams_ended_total{reason="slow_consumer"} 1`)
+	require.True(t, b.inboxes.reader.isClosed())
+}
+
 func TestParkedStreamIsRefusedAsAnyOther(t *testing.T) {
 	t.Parallel()
 	h, b := setup(t, parked, func(b *bundle) {
@@ -165,7 +181,7 @@ func TestWheelForgetsNobodyAndGoesOnWithTheLate(t *testing.T) {
 	var w wheel
 	s := &parkedStream{}
 	for _, d := range []time.Duration{-time.Second, 0, wheelTick, 10 * time.Second, time.Hour} {
-		w.add(s, d)
+		w.add(turn{stream: s}, d)
 		turns := 0
 		for len(w.next()) == 0 {
 			turns++

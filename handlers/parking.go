@@ -136,22 +136,29 @@ const wheelTick = 250 * time.Millisecond
 // put further along when its tick comes, so that traffic costs no timer.
 type wheel struct {
 	mu    sync.Mutex
-	slots [256][]*parkedStream // guarded by mu
-	at    int                  // the slot that is due next; guarded by mu
+	slots [256][]turn // guarded by mu
+	at    int         // the slot that is due next; guarded by mu
+}
+
+// turn is a stream's place on the wheel. Each has one that goes with it all its
+// life; one that is once comes beside it and is gone when it has come.
+type turn struct {
+	stream *parkedStream
+	once   bool
 }
 
 // add makes a stream due after d, or at the end of the ring if that is sooner:
 // it then finds that it has more time.
-func (w *wheel) add(s *parkedStream, d time.Duration) {
+func (w *wheel) add(t turn, d time.Duration) {
 	ticks := min(max(int(d/wheelTick)+1, 1), len(w.slots)-1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	slot := (w.at + ticks) % len(w.slots)
-	w.slots[slot] = append(w.slots[slot], s)
+	w.slots[slot] = append(w.slots[slot], t)
 }
 
 // next takes the streams of the present tick and moves on.
-func (w *wheel) next() []*parkedStream {
+func (w *wheel) next() []turn {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	due := w.slots[w.at]
@@ -174,22 +181,27 @@ func (p *parking) turn(ctx context.Context) {
 		now := time.Now()
 		// The ticker drops ticks when we are late; the wheel must not.
 		for ; now.Sub(last) >= wheelTick; last = last.Add(wheelTick) {
-			for _, s := range p.wheel.next() {
-				p.due(s, now)
+			for _, t := range p.wheel.next() {
+				p.due(t, now)
 			}
 		}
 	}
 }
 
 // due looks at a stream whose tick has come.
-func (p *parking) due(s *parkedStream, now time.Time) {
-	if s.gone() {
+func (p *parking) due(t turn, now time.Time) {
+	s := t.stream
+	switch {
+	case s.gone():
 		return // and nobody refers to it any more
+	case t.once:
+		s.raise()
+		return
 	}
 	wait := s.nextDue().Sub(now)
 	if wait <= 0 {
 		s.raise()
 		wait = wheelTick // to look whether it went through
 	}
-	p.wheel.add(s, wait)
+	p.wheel.add(t, wait)
 }
