@@ -19,20 +19,20 @@ func errNoConversation() error {
 	return NotFound("There is no such conversation.")
 }
 
-// SendToUser sends a private message. The second result tells that this is the
+// SendToUser sends a private message. The outcome tells whether it is the
 // replay of a message that was stored before, under the same key.
-func (s *Service) SendToUser(ctx context.Context, caller Caller, to ID, draft Draft) (Message, bool, error) {
+func (s *Service) SendToUser(ctx context.Context, caller Caller, to ID, draft Draft) (Outcome, error) {
 	if to == caller.User {
-		return Message{}, false, Invalid("user_id", "must be another user")
+		return Outcome{}, Invalid("user_id", "must be another user")
 	}
 	out, err := s.outgoing(caller, draft)
 	if err != nil {
-		return Message{}, false, err
+		return Outcome{}, err
 	}
 	out.Target = KindPrivate
 	out.ConversationID, err = s.privateConversation(ctx, caller.User, to)
 	if err != nil {
-		return Message{}, false, err
+		return Outcome{}, err
 	}
 	return s.send(ctx, out)
 }
@@ -62,20 +62,20 @@ func (s *Service) privateConversation(ctx context.Context, from, to ID) (ID, err
 }
 
 // SendToGroup sends a message to all members of a group, of which the caller is one.
-func (s *Service) SendToGroup(ctx context.Context, caller Caller, group ID, draft Draft) (Message, bool, error) {
+func (s *Service) SendToGroup(ctx context.Context, caller Caller, group ID, draft Draft) (Outcome, error) {
 	out, err := s.outgoing(caller, draft)
 	if err != nil {
-		return Message{}, false, err
+		return Outcome{}, err
 	}
 	out.Target, out.ConversationID = KindGroup, group
-	message, replayed, err := s.send(ctx, out)
+	outcome, err := s.send(ctx, out)
 	if isNotFound(err) {
 		// Whether it is forbidden or not there depends on who may know of the group.
 		if _, err := s.requireMember(ctx, caller, group); err != nil {
-			return Message{}, false, err
+			return Outcome{}, err
 		}
 	}
-	return message, replayed, err
+	return outcome, err
 }
 
 // outgoing checks a draft and makes it a message, but for where it goes.
@@ -104,12 +104,11 @@ func (s *Service) outgoing(caller Caller, draft Draft) (Outgoing, error) {
 	}, nil
 }
 
-func (s *Service) send(ctx context.Context, out Outgoing) (Message, bool, error) {
+func (s *Service) send(ctx context.Context, out Outgoing) (Outcome, error) {
 	if out.IdempotencyKey != "" {
 		out.Fingerprint = fingerprint(out.ConversationID, out.Kind, out.Body, out.ReplyTo, out.Mentions)
 	}
-	outcome, err := s.sender.Send(ctx, out)
-	return outcome.Message, outcome.Replayed, err
+	return s.sender.Send(ctx, out)
 }
 
 // Conversations lists the caller's conversations, newest activity first.

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 )
@@ -51,6 +52,29 @@ func AppendBody(b Body, kind EventType, at Time, data []byte) Body {
 	b = append(b, `","data":`...)
 	b = append(b, data...)
 	return append(b, '}')
+}
+
+// Data returns what the event says, as JSON. It is a part of the body: do not
+// change it.
+func (b Body) Data() []byte {
+	const before = `,"data":`
+	at := bytes.Index(b, []byte(before)) // type and at, in front, cannot have it in them
+	return b[at+len(before) : len(b)-1]
+}
+
+// WithKey returns the sender's own copy of the body of a message, given that of
+// the others: the same but for the idempotency key, which is its last field.
+func (b Body) WithKey(key string) (Body, error) {
+	encoded, err := json.Marshal(key)
+	if err != nil {
+		return nil, fmt.Errorf("encode a key: %w", err)
+	}
+	const field = `,"idempotency_key":`
+	own := make(Body, 0, len(b)+len(field)+len(encoded))
+	own = append(own, b[:len(b)-2]...) // without the ends of data and event
+	own = append(own, field...)
+	own = append(own, encoded...)
+	return append(own, "}}"...), nil
 }
 
 // AppendEnvelope appends the whole event as one user sees it:

@@ -30,7 +30,8 @@ type Message struct {
 	CreatedAt      Time        `json:"created_at"`
 	EditedAt       *Time       `json:"edited_at"` // nil = never
 	Recalled       bool        `json:"recalled"`
-	// IdempotencyKey is in the sender's own copies only; "" elsewhere.
+	// IdempotencyKey is in the sender's own copies only; "" elsewhere. It is
+	// the last field, see WithKey.
 	IdempotencyKey string `json:"idempotency_key,omitempty"`
 }
 
@@ -68,7 +69,9 @@ type Outcome struct {
 	Replayed bool // the message was there already, under the same key
 	// Recipients is into how many inboxes it went, 0 for a replay or an error.
 	Recipients int
-	Err        error
+	// Body is the event in the sender's own inbox; nil for a replay or an error.
+	Body Body
+	Err  error
 }
 
 // Audience is who belongs to a conversation, as of one version of it.

@@ -111,3 +111,25 @@ func TestAudienceDecidesWhoMaySend(t *testing.T) {
 	group := chat.Audience{Kind: chat.KindGroup, Members: []chat.ID{1}}
 	assert.Equal(t, chat.CodeValidation, chat.CodeOf(group.Check(chat.Outgoing{Target: chat.KindGroup, SenderID: 1, ReplyTo: &reply}, 3)), "a reply to what is not there yet")
 }
+
+func TestSendersCopyIsTheOthersWithTheKey(t *testing.T) {
+	t.Parallel()
+	reply := int64(7)
+	for _, m := range []chat.Message{
+		{ConversationID: 1, Seq: 2, SenderID: 3, Kind: chat.KindText, Body: "plain", Mentions: []chat.ID{}, CreatedAt: 4, IdempotencyKey: "k-1"},
+		{Body: `"},"data":{"x":1}}` + "\n<&>\u2028", Mentions: []chat.ID{5, 6}, ReplyTo: &reply, Recalled: true, IdempotencyKey: `<"\&'>}`},
+	} {
+		others, err := chat.EncodeBody(chat.MessageCreated, m.CreatedAt, m.ForOthers())
+		require.NoError(t, err)
+		wanted, err := chat.EncodeBody(chat.MessageCreated, m.CreatedAt, m)
+		require.NoError(t, err)
+		before := string(others)
+		own, err := others.WithKey(m.IdempotencyKey)
+		require.NoError(t, err)
+		assert.Equal(t, string(wanted), string(own))
+		assert.Equal(t, before, string(others), "the others' is left alone")
+		data, err := json.Marshal(m)
+		require.NoError(t, err)
+		assert.Equal(t, string(data), string(own.Data()))
+	}
+}

@@ -8,8 +8,8 @@ import (
 )
 
 // Sender is the group commit: messages that arrive while a transaction is
-// committing become the next one. There is no timer; a lone message is a batch
-// of one and waits for nothing.
+// committing become the next one. A lone message is a batch of one and waits
+// for nothing.
 //
 // It is also where the first invariant can be read: [Sender.commit] announces
 // what the store says is durable, and answers only then.
@@ -17,10 +17,7 @@ type Sender struct {
 	store     Store
 	announcer Announcer
 	options   SenderOptions
-	queue     chan *sending // closed by Run when its context ends
-
-	mu     sync.RWMutex
-	closed bool // guarded by mu: no more may be queued
+	backlog   backlog
 
 	weightsMu sync.Mutex
 	weights   map[ID]int // guarded by weightsMu: inbox rows a message of a conversation costs
@@ -50,6 +47,7 @@ type Batch struct {
 // sending is a message whose sender waits.
 type sending struct {
 	message Outgoing
+	weight  int // inbox rows it is likely to cost
 	since   time.Time
 	done    chan struct{} // closed when outcome is set
 	outcome Outcome
@@ -63,10 +61,9 @@ const maxWeights = 10_000
 
 // NewSender returns a sender; it sends once [Sender.Run] runs.
 func NewSender(store Store, announcer Announcer, options SenderOptions) *Sender {
-	return &Sender{
-		store: store, announcer: announcer, options: options,
-		queue: make(chan *sending, options.Queue), weights: make(map[ID]int),
-	}
+	s := &Sender{store: store, announcer: announcer, options: options, weights: make(map[ID]int)}
+	s.backlog.open(options.Queue)
+	return s
 }
 
 // Send puts a message into the next transaction and returns when that has
@@ -75,8 +72,8 @@ func NewSender(store Store, announcer Announcer, options SenderOptions) *Sender 
 // stored, and sending again with the same key finds out. When ctx ends first
 // the message may still be stored.
 func (s *Sender) Send(ctx context.Context, message Outgoing) (Outcome, error) {
-	item := &sending{message: message, since: time.Now(), done: make(chan struct{})}
-	if err := s.enqueue(item); err != nil {
+	item := &sending{message: message, weight: s.weight(message.ConversationID), since: time.Now(), done: make(chan struct{})}
+	if err := s.backlog.add(item); err != nil {
 		return Outcome{}, err
 	}
 	select {
@@ -84,20 +81,6 @@ func (s *Sender) Send(ctx context.Context, message Outgoing) (Outcome, error) {
 		return item.outcome, item.outcome.Err
 	case <-ctx.Done():
 		return Outcome{}, ctx.Err()
-	}
-}
-
-func (s *Sender) enqueue(item *sending) error {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.closed {
-		return &Error{Code: CodeUnavailable, Detail: "This node is shutting down. Try again; another one answers.", RetryAfter: time.Second}
-	}
-	select {
-	case s.queue <- item:
-		return nil
-	default:
-		return &Error{Code: CodeOverloaded, Detail: "More messages are waiting to be stored than we take on. Nothing was sent; try again shortly.", RetryAfter: time.Second}
 	}
 }
 
@@ -110,39 +93,22 @@ func (s *Sender) Run(ctx context.Context) {
 		writers.Go(func() { s.write(context.WithoutCancel(ctx)) })
 	}
 	<-ctx.Done()
-	s.mu.Lock()
-	s.closed = true
-	close(s.queue)
-	s.mu.Unlock()
+	s.backlog.close()
 	writers.Wait()
 }
 
 // write is one writer: it takes what is there, commits it, and looks again.
 func (s *Sender) write(ctx context.Context) {
-	batch := make([]*sending, 0, s.options.Batch)
-	for first := range s.queue {
-		batch = s.collect(append(batch[:0], first))
+	var batch []*sending
+	for {
+		batch = s.backlog.take(batch[:0], s.options.Batch, s.options.Rows)
+		if len(batch) == 0 {
+			return
+		}
 		s.commit(ctx, batch)
+		s.backlog.done(len(batch))
 		clear(batch)
 	}
-}
-
-// collect adds what is queued, as far as the bounds of a transaction allow.
-func (s *Sender) collect(batch []*sending) []*sending {
-	rows := s.weight(batch[0].message.ConversationID)
-	for len(batch) < s.options.Batch && rows < s.options.Rows {
-		select {
-		case item, open := <-s.queue:
-			if !open {
-				return batch
-			}
-			batch = append(batch, item)
-			rows += s.weight(item.message.ConversationID)
-		default:
-			return batch
-		}
-	}
-	return batch
 }
 
 // commit stores a batch, then announces it, then answers its senders.

@@ -35,7 +35,7 @@ var plantedBugs = []struct {
 	{
 		name: "announced before the commit", faults: 8, only: "mysql",
 		edits: []edit{
-			{"chat/sender.go", "\treturn &Sender{\n", "\tAnnounceEarly = announcer.Announce\n\treturn &Sender{\n"},
+			{"chat/sender.go", "\ts := &Sender{store", "\tAnnounceEarly = announcer.Announce\n\ts := &Sender{store"},
 			{"chat/sender.go", "\tif !announcement.Empty() {\n\t\ts.announcer.Announce(announcement)\n\t}\n", ""},
 			{"chat/sender.go", "// NewSender returns", "// AnnounceEarly is a planted bug.\nvar AnnounceEarly func(Announcement)\n\n// NewSender returns"},
 			{"repo/commit.go", "\t\treturn b.commit()\n", "\t\terr := b.commit()\n\t\tif err == nil {\n\t\t\tchat.AnnounceEarly(b.announcement)\n\t\t}\n\t\treturn err\n"},

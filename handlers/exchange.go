@@ -23,7 +23,8 @@ type exchange struct {
 	identity   chat.Identity
 	head       bool // asked by HEAD: no body goes out, so nothing is waited for
 	body       []byte
-	err        error // what the handler returned; for the log
+	plain      string // the text of a message that is nothing else; "" = body says it
+	err        error  // what the handler returned; for the log
 	clientLeft bool
 	parked     bool // the answer goes on after the handler, and is recorded when it ends
 	began      time.Time
@@ -163,28 +164,28 @@ func (a *api) log(ctx context.Context, x *exchange, level slog.Level, e entry) {
 	if !a.Logger.Enabled(ctx, level) {
 		return
 	}
-	fields := make([]any, 0, 20)
-	fields = append(fields, "request_id", x.requestID, "method", method, "route", route, "status", status,
-		"duration_ms", float64(took.Microseconds())/1000, "bytes", e.bytes)
+	fields := make([]slog.Attr, 0, 10)
+	fields = append(fields, slog.String("request_id", x.requestID), slog.String("method", method), slog.String("route", route),
+		slog.Int("status", status), slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.Int64("bytes", e.bytes))
 	if x.identity.User != 0 {
-		fields = append(fields, "user_id", x.identity.User.String())
+		fields = append(fields, slog.String("user_id", x.identity.User.String()))
 	}
 	if x.err != nil {
 		fields = append(fields, causeOf(x.err)...)
 	}
-	a.Logger.Log(ctx, level, "request", fields...)
+	a.Logger.LogAttrs(ctx, level, "request", fields...)
 }
 
 // causeOf returns what the log tells of an error: the code of an expected one,
 // the cause of any other.
-func causeOf(err error) []any {
+func causeOf(err error) []slog.Attr {
 	known := domainError(err)
-	fields := []any{"code", string(known.Code)}
+	fields := []slog.Attr{slog.String("code", string(known.Code))}
 	if known.Err != nil {
-		fields = append(fields, "cause", known.Err.Error())
+		fields = append(fields, slog.String("cause", known.Err.Error()))
 	}
 	if p, ok := known.Err.(*panicked); ok { //nolint:errorlint // set by guard, never wrapped
-		fields = append(fields, "stack", string(p.stack))
+		fields = append(fields, slog.String("stack", string(p.stack)))
 	}
 	return fields
 }

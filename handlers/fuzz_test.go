@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"longwire/chat"
+	"longwire/openapi"
 )
 
 func FuzzParseBearer(f *testing.F) {
@@ -59,6 +60,36 @@ func FuzzBodies(f *testing.F) {
 		require.Contains(t, []int{400, 413, 422}, w.Code, "%q %s", body, w.Body.String())
 		var p problem
 		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &p))
+	})
+}
+
+// FuzzPlainText compares the glance at a body with the specification: what it
+// lets pass is a message that the specification lets pass, with the same text.
+func FuzzPlainText(f *testing.F) {
+	f.Add([]byte(`{"body":"Hello"}`))
+	f.Add([]byte(" {\n\t\"body\" : \"a\\n\\\"b\\\\\" } "))
+	f.Add([]byte(`{"body":"\u0041"}`))
+	f.Add([]byte(`{"body":"a\\u0041"}`))
+	f.Add([]byte(`{"body":"a","body":"b"}`))
+	f.Add([]byte(`{"body":"a"}}`))
+	f.Add([]byte("{\"body\":\"\xff\"}"))
+	f.Add([]byte("{\"body\":\"\x00\"}"))
+	f.Add([]byte(`{"body":"\x"}`))
+	spec, err := openapi.Load()
+	require.NoError(f, err)
+	schema := spec.Doc.Components.Schemas["SendMessageRequest"].Value
+	f.Fuzz(func(t *testing.T, body []byte) {
+		text, ok := plainText(body)
+		if !ok || len(body) > int(*schema.Properties["body"].Value.MaxLength) {
+			return
+		}
+		require.NotEmpty(t, text)
+		require.True(t, json.Valid(body), "%q", body)
+		require.Empty(t, textFaults(body), "%q", body)
+		var value any
+		require.NoError(t, json.Unmarshal(body, &value))
+		require.Equal(t, map[string]any{"body": text}, value)
+		require.NoError(t, schema.VisitJSON(value))
 	})
 }
 

@@ -119,7 +119,7 @@ type API struct {
 }
 
 // Close ends what outlives requests. Call it when the server and the hub have
-// stopped: streams that are open then get nothing more.
+// stopped: streams that are open then are cut.
 func (a *API) Close() {
 	if a.parking != nil {
 		a.parking.close()

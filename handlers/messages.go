@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"net/http"
+
 	"github.com/labstack/echo/v4"
 
 	"longwire/chat"
@@ -17,11 +19,8 @@ func (a *api) SendToUser(c echo.Context, id string, params openapi.SendToUserPar
 	if err != nil {
 		return err
 	}
-	message, replayed, err := a.Service.SendToUser(c.Request().Context(), callerOf(c), to, draft)
-	if err != nil {
-		return err
-	}
-	return created(c, message, replayed)
+	outcome, err := a.Service.SendToUser(c.Request().Context(), callerOf(c), to, draft)
+	return sent(c, outcome, err)
 }
 
 // SendToGroup serves POST /v1/groups/{id}/messages.
@@ -34,15 +33,28 @@ func (a *api) SendToGroup(c echo.Context, id string, params openapi.SendToGroupP
 	if err != nil {
 		return err
 	}
-	message, replayed, err := a.Service.SendToGroup(c.Request().Context(), callerOf(c), group, draft)
+	outcome, err := a.Service.SendToGroup(c.Request().Context(), callerOf(c), group, draft)
+	return sent(c, outcome, err)
+}
+
+// sent answers with a message, in the bytes that are in its sender's inbox.
+func sent(c echo.Context, outcome chat.Outcome, err error) error {
 	if err != nil {
 		return err
 	}
-	return created(c, message, replayed)
+	if outcome.Body == nil {
+		return created(c, outcome.Message, outcome.Replayed)
+	}
+	data := outcome.Body.Data()
+	// With a line break behind it, as all answers that are encoded here.
+	return c.JSONBlob(http.StatusCreated, append(data[:len(data):len(data)], '\n'))
 }
 
 // draftOf reads a message as its sender wrote it.
 func draftOf(c echo.Context, key *string) (chat.Draft, error) {
+	if text := exchangeOf(c).plain; text != "" {
+		return chat.Draft{Body: text, IdempotencyKey: valueOf(key)}, nil
+	}
 	var in openapi.SendMessageRequest
 	if err := decode(c, &in); err != nil {
 		return chat.Draft{}, err

@@ -34,6 +34,8 @@ type operation struct {
 	access  access
 	hasBody bool
 	budget  *budget // nil = not limited
+	// plainLimit is how long a message may be to be seen at a glance; 0 = no message is sent.
+	plainLimit int
 }
 
 // routeKey finds an operation by what echo matched.
@@ -53,11 +55,13 @@ func operationsOf(spec openapi.Spec) (map[routeKey]*operation, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", method, path, err)
 			}
-			found[routeKey{method, echoPath}] = &operation{
+			op := &operation{
 				id: described.OperationID, access: who, hasBody: described.RequestBody != nil,
 				budget: budgetOf(method, described.OperationID, who),
 				route:  &routers.Route{Spec: spec.Doc, Path: path, PathItem: item, Method: method, Operation: described},
 			}
+			op.plainLimit = plainLimitOf(op)
+			found[routeKey{method, echoPath}] = op
 		}
 	}
 	return found, nil

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -24,8 +22,7 @@ type parkedStream struct {
 	stream
 
 	place *parking
-	conn  net.Conn // ours to close
-	fd    int      // its socket
+	fd    int // its socket, ours to close
 	// quit is told why the stream ended, once.
 	quit func(reason string, bytes int64)
 
@@ -91,6 +88,7 @@ func (a *api) streamParked(c echo.Context, x *exchange, from start) error {
 		return err
 	}
 	a.metrics.streams.Inc()
+	a.parking.begun.Add(1)
 	x.parked = true
 	s.quit = a.recorder(x)
 	s.begin(x, from, a.StreamLifetime, appendHead(nil, c.Response().Header()))
@@ -116,20 +114,11 @@ func (s *parkedStream) takeOver(response *echo.Response) error {
 		return fmt.Errorf("take the connection over: %w", err)
 	}
 	response.Committed, response.Status = true, http.StatusOK
-	s.conn = conn
-	with, ok := conn.(syscall.Conn)
-	if !ok {
-		return errors.Join(fmt.Errorf("take the connection over: a %T has no socket", conn), conn.Close())
+	if s.fd, err = detach(conn); err != nil {
+		return fmt.Errorf("take the connection over: %w", err)
 	}
-	raw, err := with.SyscallConn()
-	if err == nil {
-		err = raw.Control(func(fd uintptr) { s.fd = int(fd) })
-	}
-	if err == nil {
-		err = s.place.sockets.add(s.fd, s)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("take the connection over: %w", err), conn.Close())
+	if err := s.place.sockets.add(s.fd, s); err != nil {
+		return fmt.Errorf("take the connection over: %w", err)
 	}
 	return nil
 }
@@ -318,9 +307,8 @@ func (s *parkedStream) letGo(reason string) {
 // end closes the stream. Whoever has it in hand calls it.
 func (s *parkedStream) end(reason string) {
 	s.state.Store(over)
-	s.place.sockets.remove(s.fd)
+	s.place.sockets.release(s.fd)
 	s.reader.Close()
-	_ = s.conn.Close() // what matters was written
 	s.rest = nil
 	s.quit(reason, s.written)
 }

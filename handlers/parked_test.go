@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"longwire/chat"
@@ -189,4 +190,19 @@ func TestWheelForgetsNobodyAndGoesOnWithTheLate(t *testing.T) {
 		want := min(max(int(d/wheelTick)+1, 1), len(w.slots)-1)
 		require.Equal(t, want, turns, d)
 	}
+}
+
+func TestMemoryIsGivenBackOnceAfterAWaveOfStreams(t *testing.T) {
+	t.Parallel()
+	var w wave
+	assert.False(t, w.over(worthFreeing), "they are still coming")
+	assert.False(t, w.over(worthFreeing))
+	assert.True(t, w.over(worthFreeing))
+	assert.False(t, w.over(worthFreeing), "once is enough")
+	for range 2 * quietTicks {
+		assert.False(t, w.over(2*worthFreeing-1), "too few since")
+	}
+	assert.False(t, w.over(2*worthFreeing))
+	assert.False(t, w.over(2*worthFreeing))
+	assert.True(t, w.over(2*worthFreeing))
 }

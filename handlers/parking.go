@@ -3,7 +3,9 @@ package handlers
 import (
 	"context"
 	"runtime"
+	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,8 +16,9 @@ import (
 type parking struct {
 	wheel   wheel
 	sockets sockets
-	ready   lane // streams that have something to do
-	reading lane // streams that must ask Redis or the database first
+	ready   lane         // streams that have something to do
+	reading lane         // streams that must ask Redis or the database first
+	begun   atomic.Int64 // streams that were ever parked
 
 	stop  context.CancelFunc
 	loops sync.WaitGroup
@@ -48,8 +51,8 @@ func newParking() (*parking, error) {
 	return p, nil
 }
 
-// close stops everything. Streams that are still parked stay open but get
-// nothing more; the hub has ended them before, see [realtime.Hub.Drain].
+// close stops everything. The hub has ended the streams before, see
+// [realtime.Hub.Drain]; what is left is cut.
 func (p *parking) close() {
 	p.stop()
 	p.ready.close()
@@ -172,6 +175,7 @@ func (p *parking) turn(ctx context.Context) {
 	ticker := time.NewTicker(wheelTick)
 	defer ticker.Stop()
 	last := time.Now()
+	var wave wave
 	for {
 		select {
 		case <-ctx.Done():
@@ -185,7 +189,45 @@ func (p *parking) turn(ctx context.Context) {
 				p.due(t, now)
 			}
 		}
+		if wave.over(p.begun.Load()) {
+			p.loops.Go(freeMemory)
+		}
 	}
+}
+
+// wave notices that many streams were opened and that no more are coming. Then
+// what opening them took, buffers of net/http above all, is given back to the
+// system at once. The collector by itself would keep twice of what is alive, and
+// idle streams make no garbage that would have it run again.
+type wave struct {
+	seen, freed int64 // streams
+	quiet       int   // ticks without another
+}
+
+const (
+	worthFreeing = 1000 // streams
+	quietTicks   = 2    // half a second
+)
+
+// over is told each tick how many streams have ever been opened.
+func (w *wave) over(begun int64) bool {
+	if begun != w.seen {
+		w.seen, w.quiet = begun, 0
+		return false
+	}
+	w.quiet++
+	if w.quiet < quietTicks || begun-w.freed < worthFreeing {
+		return false
+	}
+	w.freed = begun
+	return true
+}
+
+// freeMemory collects twice, because pools keep what they have through one
+// collection, and gives back what is free.
+func freeMemory() {
+	runtime.GC()
+	debug.FreeOSMemory()
 }
 
 // due looks at a stream whose tick has come.

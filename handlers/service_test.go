@@ -170,14 +170,14 @@ func (d *double) DeclineJoinRequest(context.Context, chat.Caller, chat.ID, chat.
 	return d.called("DeclineJoinRequest")
 }
 
-func (d *double) SendToUser(_ context.Context, _ chat.Caller, _ chat.ID, draft chat.Draft) (chat.Message, bool, error) {
+func (d *double) SendToUser(_ context.Context, _ chat.Caller, _ chat.ID, draft chat.Draft) (chat.Outcome, error) {
 	d.draft = draft
-	return message, d.replayed, d.called("SendToUser")
+	return chat.Outcome{Message: message, Replayed: d.replayed}, d.called("SendToUser")
 }
 
-func (d *double) SendToGroup(_ context.Context, _ chat.Caller, _ chat.ID, draft chat.Draft) (chat.Message, bool, error) {
+func (d *double) SendToGroup(_ context.Context, _ chat.Caller, _ chat.ID, draft chat.Draft) (chat.Outcome, error) {
 	d.draft = draft
-	return message, d.replayed, d.called("SendToGroup")
+	return chat.Outcome{Message: message, Replayed: d.replayed}, d.called("SendToGroup")
 }
 
 func (d *double) Conversations(context.Context, chat.Caller, chat.Page) (chat.List[chat.Conversation], error) {
@@ -216,6 +216,15 @@ func (b brokenService) Me(context.Context, chat.Caller) (chat.User, error) {
 // silentService does not remember its calls.
 type silentService struct{ double }
 
-func (s *silentService) SendToUser(context.Context, chat.Caller, chat.ID, chat.Draft) (chat.Message, bool, error) {
-	return message, false, nil
+func (s *silentService) SendToUser(context.Context, chat.Caller, chat.ID, chat.Draft) (chat.Outcome, error) {
+	return sentOutcome, nil
 }
+
+// sentOutcome is a message that was just stored.
+var sentOutcome = func() chat.Outcome {
+	body, err := chat.EncodeBody(chat.MessageCreated, message.CreatedAt, message)
+	if err != nil {
+		panic(err)
+	}
+	return chat.Outcome{Message: message, Body: body}
+}()

@@ -3,7 +3,9 @@ package handlers
 import (
 	"errors"
 	"fmt"
+	"net"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,7 +38,7 @@ func (s *sockets) open() (supported bool, err error) {
 	return true, nil
 }
 
-// add watches a stream's socket until remove.
+// add watches a stream's socket until release, and closes it if it cannot.
 func (s *sockets) add(fd int, stream *parkedStream) error {
 	s.mu.Lock()
 	s.watched[int32(fd)] = stream
@@ -45,19 +47,21 @@ func (s *sockets) add(fd int, stream *parkedStream) error {
 	// socket has room again; no system call asks for it.
 	events := uint32(unix.EPOLLRDHUP | unix.EPOLLOUT | unix.EPOLLET)
 	if err := unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)}); err != nil {
-		s.remove(fd)
+		s.release(fd)
 		return fmt.Errorf("epoll: %w", err)
 	}
 	return nil
 }
 
-// remove must come before the socket is closed: afterwards its number may be
-// another's.
-func (s *sockets) remove(fd int) {
+// release ends the watch and closes the socket, unless close has done so.
+func (s *sockets) release(fd int) {
 	s.mu.Lock()
-	delete(s.watched, int32(fd))
+	_, there := s.watched[int32(fd)]
+	delete(s.watched, int32(fd)) // before it is closed: afterwards its number may be another's
 	s.mu.Unlock()
-	_ = unix.EpollCtl(s.epoll, unix.EPOLL_CTL_DEL, fd, nil) // closing does the same
+	if there {
+		closeSocket(fd)
+	}
 }
 
 // watch tells streams what happens until ring.
@@ -92,11 +96,38 @@ func (s *sockets) ring() {
 	_, _ = unix.Write(s.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // a counter with room for one ring
 }
 
-// close gives the watch's own descriptors back.
+// close gives the watch's own descriptors back, and the sockets that are left.
 func (s *sockets) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for fd := range s.watched {
+		closeSocket(int(fd))
+	}
+	clear(s.watched)
 	_ = unix.Close(s.bell) // nothing can be done about it
 	_ = unix.Close(s.epoll)
 }
+
+// detach returns the socket of a connection and closes the connection, which
+// leaves the socket open. What Go keeps for a connection, its place in the
+// runtime's poller above all, is half of what an idle stream would cost.
+func detach(conn net.Conn) (int, error) {
+	defer func() { _ = conn.Close() }() // of two descriptors; nothing is lost by it
+	with, ok := conn.(syscall.Conn)
+	if !ok {
+		return 0, fmt.Errorf("a %T has no socket", conn)
+	}
+	raw, err := with.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	socket := 0
+	controlled := raw.Control(func(fd uintptr) { socket, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
+	return socket, errors.Join(controlled, err)
+}
+
+// closeSocket closes what detach returned. What matters was written.
+func closeSocket(fd int) { _ = unix.Close(fd) }
 
 // tryWrite writes what fits into the socket now, and says how much that was.
 func tryWrite(fd int, b []byte) (int, error) {

@@ -47,6 +47,9 @@ func (a *api) validate(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := a.readBody(c, x); err != nil {
 			return err
 		}
+		if x.plain != "" {
+			return next(c)
+		}
 		// A copy: the filter reads the body and would put another in its place.
 		r := *c.Request()
 		r.Body, r.GetBody, r.ContentLength = http.NoBody, nil, int64(len(x.body))
@@ -96,7 +99,10 @@ func (a *api) readBody(c echo.Context, x *exchange) error {
 	if !x.op.hasBody || r.Body == nil || r.Body == http.NoBody {
 		return requireBody(x)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, a.MaxBodyBytes))
+	var memory bytes.Buffer
+	memory.Grow(int(max(r.ContentLength, 0)) + bytes.MinRead) // which is what it takes to find the end
+	_, err := memory.ReadFrom(http.MaxBytesReader(c.Response(), r.Body, a.MaxBodyBytes))
+	body := memory.Bytes()
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return err
@@ -109,6 +115,9 @@ func (a *api) readBody(c echo.Context, x *exchange) error {
 	}
 	if !isJSON(r.Header.Values(echo.HeaderContentType)) {
 		return &chat.Error{Code: codeUnsupportedMediaType, Detail: "Send JSON with Content-Type: application/json."}
+	}
+	if x.isPlain(r) {
+		return nil
 	}
 	if !json.Valid(body) {
 		return errMalformedJSON("The body is not JSON.")
@@ -130,6 +139,9 @@ func requireBody(x *exchange) error {
 func isJSON(contentTypes []string) bool {
 	if len(contentTypes) != 1 {
 		return false
+	}
+	if contentTypes[0] == echo.MIMEApplicationJSON {
+		return true
 	}
 	mediaType, params, err := mime.ParseMediaType(contentTypes[0])
 	if err != nil || mediaType != echo.MIMEApplicationJSON {

@@ -28,6 +28,13 @@ func boundedOptions() *redis.UniversalOptions {
 		ContextTimeoutEnabled: true,
 		MaxRetries:            1,
 		MaxRetryBackoff:       50 * time.Millisecond,
+		// The library's own are several times that, on dozens of connections. Few
+		// pipelines are large, and those of the announcer come one at a time.
+		ReadBufferSize:          16 << 10,
+		WriteBufferSize:         16 << 10,
+		PipelinePoolSize:        4,
+		PipelineReadBufferSize:  32 << 10,
+		PipelineWriteBufferSize: 64 << 10,
 		// A notice of the cloud's would make the library move the
 		// subscription by itself.
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},

@@ -192,7 +192,7 @@ func (b *batch) settle(i int) error {
 	if key.key != "" {
 		b.replays[key] = stored{outcome.Message, out.Fingerprint} // for a twin later in the batch
 	}
-	return b.accept(outcome.Message, out.Fingerprint, c.audience.Members)
+	return b.accept(outcome, out.Fingerprint, c.audience.Members)
 }
 
 // check tells whether a message may be sent to a locked conversation, nil for
@@ -215,7 +215,8 @@ func check(out *chat.Outgoing, c *conversation) error {
 }
 
 // accept encodes a message and notes it for writing.
-func (b *batch) accept(message chat.Message, fingerprint [16]byte, members []chat.ID) error {
+func (b *batch) accept(outcome *chat.Outcome, fingerprint [16]byte, members []chat.ID) error {
+	message := outcome.Message
 	body, err := chat.EncodeBody(chat.MessageCreated, message.CreatedAt, message.ForOthers())
 	if err != nil {
 		return err
@@ -224,12 +225,13 @@ func (b *batch) accept(message chat.Message, fingerprint [16]byte, members []cha
 	others := len(b.announcement.Bodies) - 1
 	own := others
 	if message.IdempotencyKey != "" {
-		if body, err = chat.EncodeBody(chat.MessageCreated, message.CreatedAt, message); err != nil {
+		if body, err = body.WithKey(message.IdempotencyKey); err != nil {
 			return err
 		}
 		b.announcement.Bodies = append(b.announcement.Bodies, body)
 		own++
 	}
+	outcome.Body = body
 	b.accepted = append(b.accepted, accepted{message: message, fingerprint: fingerprint, members: members, own: own, others: others})
 	return nil
 }
