@@ -32,7 +32,7 @@ type backlog struct {
 
 const (
 	// gathering is how long those who were just answered are waited for.
-	gathering = time.Millisecond
+	gathering = 2 * time.Millisecond
 	// worthGathering is a batch in which a transaction's own cost hardly shows any more.
 	worthGathering = 32
 	// worthWriter is how many inbox rows are worth a transaction beside another.
