@@ -75,7 +75,7 @@ func TestErrorAnswersAreDocumented(t *testing.T) {
 		codes, err := openapitest.Codes(op.Operation)
 		require.NoError(t, err)
 		for _, code := range mustHave(doc, op) {
-			assert.Contains(t, codes, code, "%s: %s", name, openapitest.CodesExtension)
+			assert.Contains(t, codes, code, "%s: %s; begin with %s", name, openapitest.CodesExtension, suggestion(doc, op))
 		}
 		explained := map[int]bool{}
 		for i, code := range codes {
@@ -93,7 +93,7 @@ func TestErrorAnswersAreDocumented(t *testing.T) {
 			"%s: the codes are ordered by status", name)
 		for _, status := range openapitest.Statuses(op.Operation) {
 			if status >= http.StatusBadRequest {
-				assert.True(t, explained[status], "%s: %d has no code in %s", name, status, openapitest.CodesExtension)
+				assert.True(t, explained[status], "%s: %d has no code in %s; begin with %s", name, status, openapitest.CodesExtension, suggestion(doc, op))
 			}
 		}
 	}
@@ -134,6 +134,26 @@ func mustHave(doc *openapi3.T, op openapitest.Operation) []string {
 		}
 	}
 	return codes
+}
+
+// suggestion is a line to begin with: what the operation must have, and all that its other answers show.
+func suggestion(doc *openapi3.T, op openapitest.Operation) string {
+	codes := mustHave(doc, op)
+	has := func(status int) bool {
+		return slices.ContainsFunc(codes, func(code string) bool { return openapitest.StatusOf(doc, code) == status })
+	}
+	for _, status := range openapitest.Statuses(op.Operation) {
+		if status < http.StatusBadRequest || has(status) {
+			continue
+		}
+		for code := range openapitest.Response(op.Operation, status).Content["application/problem+json"].Examples {
+			codes = append(codes, code)
+		}
+	}
+	slices.Sort(codes)
+	codes = slices.Compact(codes)
+	slices.SortStableFunc(codes, func(a, b string) int { return openapitest.StatusOf(doc, a) - openapitest.StatusOf(doc, b) })
+	return openapitest.CodesExtension + ": [" + strings.Join(codes, ", ") + "]"
 }
 
 // TestLimitedOperationsTellTheirBudget: what may be refused for being too many says in every success where the budget stands.
