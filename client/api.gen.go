@@ -337,28 +337,35 @@ func (e Visibility) Valid() bool {
 // Acceptance From whom a user takes private messages.
 type Acceptance string
 
-// AckRequest defines model for AckRequest.
+// AckRequest How far this session has read its inbox.
 type AckRequest struct {
 	// Cursor A cursor; anything else is `invalid_cursor`.
 	Cursor string `json:"cursor"`
 }
 
-// Block defines model for Block.
+// Block One entry of a user's list of blocked users.
 type Block struct {
 	// Since RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
-	Since Time    `json:"since"`
-	User  Profile `json:"user"`
+	Since Time `json:"since"`
+
+	// User What anybody signed in may see of a user.
+	User Profile `json:"user"`
 }
 
-// ByeData defines model for ByeData.
+// ByeData The data of `bye`, which ends every stream.
+//
+// Example: {"reason":"lifetime","retry_ms":734}
 type ByeData struct {
-	Reason  ByeReason `json:"reason"`
-	RetryMs int       `json:"retry_ms"`
+	// Reason Why a stream ends; new reasons may come.
+	Reason ByeReason `json:"reason"`
+
+	// RetryMs Milliseconds to wait before coming back.
+	RetryMs int `json:"retry_ms"`
 }
 
-// ByeReason defines model for ByeReason.
+// ByeReason Why a stream ends; new reasons may come.
 type ByeReason string
 
 // Conversation Private ones have `peer` and `peer_read_seq`, groups have `group`.
@@ -369,18 +376,24 @@ type Conversation struct {
 	// ID An opaque name; compare it, and nothing else.
 	//
 	// Example: 023pbqc03ztkt
-	ID   ID               `json:"id"`
+	ID ID `json:"id"`
+
+	// Kind Whether two people talk here, or a group.
 	Kind ConversationKind `json:"kind"`
 
 	// LastActivityAt RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
-	LastActivityAt Time     `json:"last_activity_at"`
-	LastMessage    *Message `json:"last_message"`
+	LastActivityAt Time `json:"last_activity_at"`
+
+	// LastMessage The newest message; null = there is none yet.
+	LastMessage *Message `json:"last_message"`
 
 	// LastSeq A number in a conversation, gap-free from 1; 0 is before the first.
-	LastSeq Seq      `json:"last_seq"`
-	Peer    *Profile `json:"peer,omitempty"`
+	LastSeq Seq `json:"last_seq"`
+
+	// Peer What anybody signed in may see of a user.
+	Peer *Profile `json:"peer,omitempty"`
 
 	// PeerReadSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	PeerReadSeq *Seq `json:"peer_read_seq,omitempty"`
@@ -392,10 +405,10 @@ type Conversation struct {
 	UnreadCount int64 `json:"unread_count"`
 }
 
-// ConversationKind defines model for ConversationKind.
+// ConversationKind Whether two people talk here, or a group.
 type ConversationKind string
 
-// ConversationReadData defines model for ConversationReadData.
+// ConversationReadData How far somebody has read a conversation.
 type ConversationReadData struct {
 	// ConversationID An opaque name; compare it, and nothing else.
 	//
@@ -414,7 +427,7 @@ type ConversationReadData struct {
 	UserID ID `json:"user_id"`
 }
 
-// CreateGroupRequest defines model for CreateGroupRequest.
+// CreateGroupRequest What a group is made of.
 type CreateGroupRequest struct {
 	// Description What the group is about.
 	Description *string `json:"description,omitempty"`
@@ -437,28 +450,33 @@ type CreateGroupRequest struct {
 // Example: 1.k3j9.abcdefgh.42
 type Cursor = string
 
-// Direction defines model for Direction.
+// Direction Which friend requests are asked for, seen from the user who asks.
 type Direction string
 
-// FieldError defines model for FieldError.
+// FieldError One fault of a request.
 type FieldError struct {
 	// Field A path into the body such as `members.0`, or the name of a parameter or header.
-	Field   string `json:"field"`
+	Field string `json:"field"`
+
+	// Message What is wrong with it, for people.
 	Message string `json:"message"`
 }
 
-// Friend defines model for Friend.
+// Friend One entry of a user's list of friends.
 type Friend struct {
+	// Remark The user's private note on the friend; empty when there is none.
 	Remark string `json:"remark"`
 
 	// Since RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
-	Since Time    `json:"since"`
-	User  Profile `json:"user"`
+	Since Time `json:"since"`
+
+	// User What anybody signed in may see of a user.
+	User Profile `json:"user"`
 }
 
-// FriendRemovedData defines model for FriendRemovedData.
+// FriendRemovedData Who is no friend any more.
 type FriendRemovedData struct {
 	// UserID An opaque name; compare it, and nothing else.
 	//
@@ -466,21 +484,29 @@ type FriendRemovedData struct {
 	UserID ID `json:"user_id"`
 }
 
-// FriendRequest defines model for FriendRequest.
+// FriendRequest Somebody asks somebody to become a friend.
 type FriendRequest struct {
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
-	CreatedAt Time    `json:"created_at"`
-	From      Profile `json:"from"`
+	CreatedAt Time `json:"created_at"`
+
+	// From What anybody signed in may see of a user.
+	From Profile `json:"from"`
 
 	// ID An opaque name; compare it, and nothing else.
 	//
 	// Example: 023pbqc03ztkt
-	ID    ID           `json:"id"`
-	Note  string       `json:"note"`
+	ID ID `json:"id"`
+
+	// Note A word of the one who asks; empty when there is none.
+	Note string `json:"note"`
+
+	// State How far a friend request has come. Only a pending one can change.
 	State RequestState `json:"state"`
-	To    Profile      `json:"to"`
+
+	// To What anybody signed in may see of a user.
+	To Profile `json:"to"`
 
 	// UpdatedAt RFC 3339 in UTC with milliseconds.
 	//
@@ -488,7 +514,7 @@ type FriendRequest struct {
 	UpdatedAt Time `json:"updated_at"`
 }
 
-// FriendRequestRequest defines model for FriendRequestRequest.
+// FriendRequestRequest Who is asked to become a friend.
 type FriendRequestRequest struct {
 	// Note A word to the other.
 	Note *string `json:"note,omitempty"`
@@ -504,7 +530,9 @@ type Group struct {
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
-	CreatedAt   Time   `json:"created_at"`
+	CreatedAt Time `json:"created_at"`
+
+	// Description What the group is about; may be empty.
 	Description string `json:"description"`
 
 	// ID An opaque name; compare it, and nothing else.
@@ -513,10 +541,16 @@ type Group struct {
 	ID ID `json:"id"`
 
 	// JoinPolicy One joins at once, when an admin approves, or only when added.
-	JoinPolicy  JoinPolicy `json:"join_policy"`
-	MemberCount int        `json:"member_count"`
-	MyRole      *Role      `json:"my_role,omitempty"`
-	Name        string     `json:"name"`
+	JoinPolicy JoinPolicy `json:"join_policy"`
+
+	// MemberCount How many members the group has.
+	MemberCount int `json:"member_count"`
+
+	// MyRole What a member is in a group, and so what the member may do.
+	MyRole *Role `json:"my_role,omitempty"`
+
+	// Name What the group is called.
+	Name string `json:"name"`
 
 	// OwnerID An opaque name; compare it, and nothing else.
 	//
@@ -527,7 +561,7 @@ type Group struct {
 	Visibility Visibility `json:"visibility"`
 }
 
-// GroupDissolvedData defines model for GroupDissolvedData.
+// GroupDissolvedData Which group is no more.
 type GroupDissolvedData struct {
 	// GroupID An opaque name; compare it, and nothing else.
 	//
@@ -535,15 +569,18 @@ type GroupDissolvedData struct {
 	GroupID ID `json:"group_id"`
 }
 
-// Health defines model for Health.
+// Health How the service is.
 type Health struct {
+	// Status It is always `ok`; what is not is another status of HTTP.
 	Status HealthStatus `json:"status"`
 }
 
-// HealthStatus defines model for Health.Status.
+// HealthStatus It is always `ok`; what is not is another status of HTTP.
 type HealthStatus string
 
-// HeartbeatData defines model for HeartbeatData.
+// HeartbeatData The data of `heartbeat`, which is sent when nothing else was.
+//
+// Example: {"cursor":"1.k3j9.abcdefgh.42"}
 type HeartbeatData struct {
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
 	//
@@ -551,14 +588,20 @@ type HeartbeatData struct {
 	Cursor Cursor `json:"cursor"`
 }
 
-// HelloData defines model for HelloData.
+// HelloData The data of `hello`, which begins every stream.
+//
+// Example: {"cursor":"1.k3j9.abcdefgh.41","heartbeat_seconds":15,"lifetime_seconds":540,"session_id":"024zj2w004r88","user_id":"0231rhm05bxze"}
 type HelloData struct {
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
 	//
 	// Example: 1.k3j9.abcdefgh.42
-	Cursor           Cursor `json:"cursor"`
-	HeartbeatSeconds int    `json:"heartbeat_seconds"`
-	LifetimeSeconds  int    `json:"lifetime_seconds"`
+	Cursor Cursor `json:"cursor"`
+
+	// HeartbeatSeconds The longest silence on this stream.
+	HeartbeatSeconds int `json:"heartbeat_seconds"`
+
+	// LifetimeSeconds How long this stream lasts at most.
+	LifetimeSeconds int `json:"lifetime_seconds"`
 
 	// SessionID An opaque name; compare it, and nothing else.
 	//
@@ -571,11 +614,16 @@ type HelloData struct {
 	UserID ID `json:"user_id"`
 }
 
-// History defines model for History.
+// History A run of messages of one conversation, ascending by `seq`.
 type History struct {
-	HasMoreAfter  bool      `json:"has_more_after"`
-	HasMoreBefore bool      `json:"has_more_before"`
-	Items         []Message `json:"items"`
+	// HasMoreAfter Whether there are messages after these.
+	HasMoreAfter bool `json:"has_more_after"`
+
+	// HasMoreBefore Whether there are messages before these.
+	HasMoreBefore bool `json:"has_more_before"`
+
+	// Items The messages.
+	Items []Message `json:"items"`
 }
 
 // ID An opaque name; compare it, and nothing else.
@@ -583,16 +631,19 @@ type History struct {
 // Example: 023pbqc03ztkt
 type ID = string
 
-// InboxToken defines model for InboxToken.
+// InboxToken What may read one inbox and nothing else.
 type InboxToken struct {
-	ExpiresIn int    `json:"expires_in"`
-	Token     string `json:"token"`
+	// ExpiresIn Seconds the token is good for.
+	ExpiresIn int `json:"expires_in"`
+
+	// Token The token, for `?access_token=` on `stream` and `poll`.
+	Token string `json:"token"`
 }
 
 // JoinPolicy One joins at once, when an admin approves, or only when added.
 type JoinPolicy string
 
-// JoinRequest defines model for JoinRequest.
+// JoinRequest Somebody waits to be let into a group.
 type JoinRequest struct {
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	//
@@ -602,58 +653,105 @@ type JoinRequest struct {
 	// GroupID An opaque name; compare it, and nothing else.
 	//
 	// Example: 023pbqc03ztkt
-	GroupID ID      `json:"group_id"`
-	User    Profile `json:"user"`
+	GroupID ID `json:"group_id"`
+
+	// User What anybody signed in may see of a user.
+	User Profile `json:"user"`
 }
 
-// Limits defines model for Limits.
+// Limits Every limit that is in force. More may come.
 type Limits struct {
-	HeartbeatSeconds       int   `json:"heartbeat_seconds"`
-	InboxRetentionSeconds  int64 `json:"inbox_retention_seconds"`
-	MaxBodyBytes           int64 `json:"max_body_bytes"`
-	MaxDescriptionLength   int   `json:"max_description_length"`
-	MaxDisplayNameLength   int   `json:"max_display_name_length"`
-	MaxGroupMembers        int   `json:"max_group_members"`
-	MaxGroupNameLength     int   `json:"max_group_name_length"`
-	MaxIdempotencyKeyBytes int   `json:"max_idempotency_key_bytes"`
-	MaxMentions            int   `json:"max_mentions"`
-	MaxMessageLength       int   `json:"max_message_length"`
-	MaxNoteLength          int   `json:"max_note_length"`
-	MaxPageSize            int   `json:"max_page_size"`
-	MaxPasswordLength      int   `json:"max_password_length"`
-	MaxPollEvents          int   `json:"max_poll_events"`
-	MaxPollWaitSeconds     int   `json:"max_poll_wait_seconds"`
-	MaxStreamsPerUser      int   `json:"max_streams_per_user"`
-	MaxUnreadCount         int   `json:"max_unread_count"`
-	MinPasswordLength      int   `json:"min_password_length"`
-	StreamLifetimeSeconds  int   `json:"stream_lifetime_seconds"`
+	// HeartbeatSeconds The longest silence on a stream.
+	HeartbeatSeconds int `json:"heartbeat_seconds"`
+
+	// InboxRetentionSeconds How long a cursor stays good.
+	InboxRetentionSeconds int64 `json:"inbox_retention_seconds"`
+
+	// MaxBodyBytes Bytes of a request's body.
+	MaxBodyBytes int64 `json:"max_body_bytes"`
+
+	// MaxDescriptionLength Characters of a group's description.
+	MaxDescriptionLength int `json:"max_description_length"`
+
+	// MaxDisplayNameLength Characters of a display name, and of a remark.
+	MaxDisplayNameLength int `json:"max_display_name_length"`
+
+	// MaxGroupMembers Members of a group.
+	MaxGroupMembers int `json:"max_group_members"`
+
+	// MaxGroupNameLength Characters of a group's name.
+	MaxGroupNameLength int `json:"max_group_name_length"`
+
+	// MaxIdempotencyKeyBytes Characters of an `Idempotency-Key`.
+	MaxIdempotencyKeyBytes int `json:"max_idempotency_key_bytes"`
+
+	// MaxMentions Users mentioned in one message.
+	MaxMentions int `json:"max_mentions"`
+
+	// MaxMessageLength Characters of a message.
+	MaxMessageLength int `json:"max_message_length"`
+
+	// MaxNoteLength Characters of a friend request's note.
+	MaxNoteLength int `json:"max_note_length"`
+
+	// MaxPageSize The largest `limit` of a list.
+	MaxPageSize int `json:"max_page_size"`
+
+	// MaxPasswordLength Characters that a password has at most.
+	MaxPasswordLength int `json:"max_password_length"`
+
+	// MaxPollEvents The largest `limit` of a poll.
+	MaxPollEvents int `json:"max_poll_events"`
+
+	// MaxPollWaitSeconds The largest `wait` of a poll.
+	MaxPollWaitSeconds int `json:"max_poll_wait_seconds"`
+
+	// MaxStreamsPerUser Streams of one user that may be open at once.
+	MaxStreamsPerUser int `json:"max_streams_per_user"`
+
+	// MaxUnreadCount Where counting unread messages stops.
+	MaxUnreadCount int `json:"max_unread_count"`
+
+	// MinPasswordLength Characters that a password has at least.
+	MinPasswordLength int `json:"min_password_length"`
+
+	// StreamLifetimeSeconds How long a stream lasts at most; each ends between 0.8 and 1.0 of it.
+	StreamLifetimeSeconds int `json:"stream_lifetime_seconds"`
 }
 
-// LoginRequest defines model for LoginRequest.
+// LoginRequest Who wants to sign in, and on which device.
 type LoginRequest struct {
 	// DeviceName What the session is called.
 	DeviceName *string `json:"device_name,omitempty"`
-	Password   string  `json:"password"`
-	Username   string  `json:"username"`
+
+	// Password The password.
+	Password string `json:"password"`
+
+	// Username The username, in any case.
+	Username string `json:"username"`
 }
 
-// MarkReadRequest defines model for MarkReadRequest.
+// MarkReadRequest How far the user has read.
 type MarkReadRequest struct {
 	// Seq A number in a conversation, gap-free from 1; 0 is before the first.
 	Seq Seq `json:"seq"`
 }
 
-// Member defines model for Member.
+// Member One member of a group.
 type Member struct {
 	// JoinedAt RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
-	JoinedAt Time    `json:"joined_at"`
-	Role     Role    `json:"role"`
-	User     Profile `json:"user"`
+	JoinedAt Time `json:"joined_at"`
+
+	// Role What a member is in a group, and so what the member may do.
+	Role Role `json:"role"`
+
+	// User What anybody signed in may see of a user.
+	User Profile `json:"user"`
 }
 
-// MemberJoinedData defines model for MemberJoinedData.
+// MemberJoinedData Who is a member now; to the new member it introduces the group.
 type MemberJoinedData struct {
 	// By An opaque name; compare it, and nothing else.
 	//
@@ -661,12 +759,16 @@ type MemberJoinedData struct {
 	By ID `json:"by"`
 
 	// Group `my_role` is absent for somebody who is no member, and in events, which many read.
-	Group Group   `json:"group"`
-	Role  Role    `json:"role"`
-	User  Profile `json:"user"`
+	Group Group `json:"group"`
+
+	// Role What a member is in a group, and so what the member may do.
+	Role Role `json:"role"`
+
+	// User What anybody signed in may see of a user.
+	User Profile `json:"user"`
 }
 
-// MemberLeftData defines model for MemberLeftData.
+// MemberLeftData Who is no member any more.
 type MemberLeftData struct {
 	// By An opaque name; compare it, and nothing else.
 	//
@@ -676,9 +778,13 @@ type MemberLeftData struct {
 	// GroupID An opaque name; compare it, and nothing else.
 	//
 	// Example: 023pbqc03ztkt
-	GroupID     ID                   `json:"group_id"`
-	MemberCount int                  `json:"member_count"`
-	Reason      MemberLeftDataReason `json:"reason"`
+	GroupID ID `json:"group_id"`
+
+	// MemberCount How many members the group has now.
+	MemberCount int `json:"member_count"`
+
+	// Reason Whether the member left, or was removed by `by`.
+	Reason MemberLeftDataReason `json:"reason"`
 
 	// UserID An opaque name; compare it, and nothing else.
 	//
@@ -686,16 +792,18 @@ type MemberLeftData struct {
 	UserID ID `json:"user_id"`
 }
 
-// MemberLeftDataReason defines model for MemberLeftData.Reason.
+// MemberLeftDataReason Whether the member left, or was removed by `by`.
 type MemberLeftDataReason string
 
-// MemberUpdatedData defines model for MemberUpdatedData.
+// MemberUpdatedData What a member is now.
 type MemberUpdatedData struct {
 	// GroupID An opaque name; compare it, and nothing else.
 	//
 	// Example: 023pbqc03ztkt
-	GroupID ID   `json:"group_id"`
-	Role    Role `json:"role"`
+	GroupID ID `json:"group_id"`
+
+	// Role What a member is in a group, and so what the member may do.
+	Role Role `json:"role"`
 
 	// UserID An opaque name; compare it, and nothing else.
 	//
@@ -705,6 +813,7 @@ type MemberUpdatedData struct {
 
 // Message `conversation_id` and `seq` name a message everywhere.
 type Message struct {
+	// Body What the message says.
 	Body string `json:"body"`
 
 	// ConversationID An opaque name; compare it, and nothing else.
@@ -715,16 +824,22 @@ type Message struct {
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
-	CreatedAt Time  `json:"created_at"`
-	EditedAt  *Time `json:"edited_at"`
+	CreatedAt Time `json:"created_at"`
+
+	// EditedAt When the message was last changed; null = never.
+	EditedAt *Time `json:"edited_at"`
 
 	// IdempotencyKey In the sender's own copies only.
 	IdempotencyKey *string `json:"idempotency_key,omitempty"`
 
 	// Kind How a message's body is to be read.
-	Kind     MessageKind `json:"kind"`
-	Mentions []ID        `json:"mentions"`
-	Recalled bool        `json:"recalled"`
+	Kind MessageKind `json:"kind"`
+
+	// Mentions Users who are to be noticed.
+	Mentions []ID `json:"mentions"`
+
+	// Recalled Whether the sender took the message back.
+	Recalled bool `json:"recalled"`
 
 	// ReplyTo The seq of a message in the same conversation.
 	ReplyTo *int64 `json:"reply_to"`
@@ -732,22 +847,32 @@ type Message struct {
 	// SenderID An opaque name; compare it, and nothing else.
 	//
 	// Example: 023pbqc03ztkt
-	SenderID ID    `json:"sender_id"`
-	Seq      int64 `json:"seq"`
+	SenderID ID `json:"sender_id"`
+
+	// Seq The message's number in its conversation, gap-free from 1.
+	Seq int64 `json:"seq"`
 }
 
 // MessageKind How a message's body is to be read.
 type MessageKind string
 
-// PollResult defines model for PollResult.
+// PollResult What the inbox has after a position.
 type PollResult struct {
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
 	//
 	// Example: 1.k3j9.abcdefgh.42
-	Cursor  Cursor     `json:"cursor"`
-	Events  []Event    `json:"events"`
-	HasMore bool       `json:"has_more"`
-	Reset   *ResetData `json:"reset,omitempty"`
+	Cursor Cursor `json:"cursor"`
+
+	// Events What came after the position, oldest first; empty when nothing did.
+	Events []Event `json:"events"`
+
+	// HasMore Whether there is more already; ask again at once.
+	HasMore bool `json:"has_more"`
+
+	// Reset Why the inbox cannot go on from the given position, and where it does.
+	//
+	// Example: {"cursor":"1.k3j9.abcdefgh.42","reason":"too_old"}
+	Reset *ResetData `json:"reset,omitempty"`
 }
 
 // Position A cursor, `begin` or `now`. Anything else is `invalid_cursor`.
@@ -758,24 +883,30 @@ type Position = string
 // ProblemCode What went wrong, for programs. Codes are never renamed; new ones may come.
 type ProblemCode string
 
-// Profile defines model for Profile.
+// Profile What anybody signed in may see of a user.
 type Profile struct {
-	AvatarURL   *string `json:"avatar_url"`
-	DisplayName string  `json:"display_name"`
+	// AvatarURL Where the user's picture is; null = there is none.
+	AvatarURL *string `json:"avatar_url"`
+
+	// DisplayName How others see the user.
+	DisplayName string `json:"display_name"`
 
 	// ID An opaque name; compare it, and nothing else.
 	//
 	// Example: 023pbqc03ztkt
-	ID       ID     `json:"id"`
+	ID ID `json:"id"`
+
+	// Username The name the user signs in with; unique whatever the case.
 	Username string `json:"username"`
 }
 
-// PutMemberRequest defines model for PutMemberRequest.
+// PutMemberRequest What the user is to be in the group.
 type PutMemberRequest struct {
+	// Role What a member is in a group, and so what the member may do.
 	Role *Role `json:"role,omitempty"`
 }
 
-// ReadState defines model for ReadState.
+// ReadState How far a user has read a conversation.
 type ReadState struct {
 	// ConversationID An opaque name; compare it, and nothing else.
 	//
@@ -786,32 +917,39 @@ type ReadState struct {
 	LastSeq Seq `json:"last_seq"`
 
 	// ReadSeq A number in a conversation, gap-free from 1; 0 is before the first.
-	ReadSeq     Seq   `json:"read_seq"`
+	ReadSeq Seq `json:"read_seq"`
+
+	// UnreadCount Others' messages after `read_seq`; counting stops at `max_unread_count`.
 	UnreadCount int64 `json:"unread_count"`
 }
 
-// RefreshRequest defines model for RefreshRequest.
+// RefreshRequest What new tokens are given for.
 type RefreshRequest struct {
+	// RefreshToken The newest refresh token of the session.
 	RefreshToken string `json:"refresh_token"`
 }
 
-// RegisterRequest defines model for RegisterRequest.
+// RegisterRequest Who wants an account.
 type RegisterRequest struct {
 	// DeviceName What the session is called.
 	DeviceName *string `json:"device_name,omitempty"`
 
 	// DisplayName How others see the user; the username when it is empty.
 	DisplayName *string `json:"display_name,omitempty"`
-	Password    string  `json:"password"`
+
+	// Password What the user signs in with.
+	Password string `json:"password"`
 
 	// Username Letters, digits, dot, dash and underscore; unique whatever the case.
 	Username string `json:"username"`
 }
 
-// RequestState defines model for RequestState.
+// RequestState How far a friend request has come. Only a pending one can change.
 type RequestState string
 
-// ResetData defines model for ResetData.
+// ResetData Why the inbox cannot go on from the given position, and where it does.
+//
+// Example: {"cursor":"1.k3j9.abcdefgh.42","reason":"too_old"}
 type ResetData struct {
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
 	//
@@ -825,10 +963,10 @@ type ResetData struct {
 // ResetReason Why the inbox cannot continue; new reasons may come.
 type ResetReason string
 
-// Role defines model for Role.
+// Role What a member is in a group, and so what the member may do.
 type Role string
 
-// SendMessageRequest defines model for SendMessageRequest.
+// SendMessageRequest A message as its sender writes it.
 type SendMessageRequest struct {
 	// Body At most `max_message_length` characters, see `GET /v1/limits`.
 	Body string `json:"body"`
@@ -846,7 +984,7 @@ type SendMessageRequest struct {
 // Seq A number in a conversation, gap-free from 1; 0 is before the first.
 type Seq = int64
 
-// Session defines model for Session.
+// Session One device of a user.
 type Session struct {
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	//
@@ -854,7 +992,9 @@ type Session struct {
 	CreatedAt Time `json:"created_at"`
 
 	// Current Whether this is the session that asks.
-	Current    bool   `json:"current"`
+	Current bool `json:"current"`
+
+	// DeviceName What the session is called; empty when nobody said.
 	DeviceName string `json:"device_name"`
 
 	// ExpiresAt RFC 3339 in UTC with milliseconds.
@@ -873,7 +1013,7 @@ type Session struct {
 	LastSeenAt Time `json:"last_seen_at"`
 }
 
-// SessionRevokedData defines model for SessionRevokedData.
+// SessionRevokedData Which session has ended.
 type SessionRevokedData struct {
 	// SessionID An opaque name; compare it, and nothing else.
 	//
@@ -881,42 +1021,56 @@ type SessionRevokedData struct {
 	SessionID ID `json:"session_id"`
 }
 
-// SetRemarkRequest defines model for SetRemarkRequest.
+// SetRemarkRequest What the user wants to remember about a friend.
 type SetRemarkRequest struct {
 	// Remark A private note; empty removes it.
 	Remark string `json:"remark"`
 }
 
-// SignIn defines model for SignIn.
+// SignIn A user, and the tokens of a session.
 type SignIn struct {
+	// AccessToken The token for every call, as `Authorization: Bearer`.
 	AccessToken string `json:"access_token"`
 
 	// ExpiresIn Seconds the access token is good for.
-	ExpiresIn    int    `json:"expires_in"`
+	ExpiresIn int `json:"expires_in"`
+
+	// RefreshToken The token for `POST /v1/auth/refresh`.
 	RefreshToken string `json:"refresh_token"`
 
 	// SessionID An opaque name; compare it, and nothing else.
 	//
 	// Example: 023pbqc03ztkt
-	SessionID ID              `json:"session_id"`
+	SessionID ID `json:"session_id"`
+
+	// TokenType How the access token is sent.
 	TokenType SignInTokenType `json:"token_type"`
-	User      User            `json:"user"`
+
+	// User What users see of themselves.
+	User User `json:"user"`
 }
 
-// SignInTokenType defines model for SignIn.TokenType.
+// SignInTokenType How the access token is sent.
 type SignInTokenType string
 
-// Snapshot defines model for Snapshot.
+// Snapshot Everything a client starts with. `cursor` was taken before the rest was read.
 type Snapshot struct {
+	// Conversations The 50 newest conversations; `GET /v1/conversations` has all.
 	Conversations []Conversation `json:"conversations"`
 
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
 	//
 	// Example: 1.k3j9.abcdefgh.42
-	Cursor               Cursor `json:"cursor"`
-	IncomingRequestCount int    `json:"incoming_request_count"`
-	Limits               Limits `json:"limits"`
-	Me                   User   `json:"me"`
+	Cursor Cursor `json:"cursor"`
+
+	// IncomingRequestCount How many friend requests wait for the user's answer.
+	IncomingRequestCount int `json:"incoming_request_count"`
+
+	// Limits Every limit that is in force. More may come.
+	Limits Limits `json:"limits"`
+
+	// Me What users see of themselves.
+	Me User `json:"me"`
 }
 
 // Time RFC 3339 in UTC with milliseconds.
@@ -924,7 +1078,7 @@ type Snapshot struct {
 // Example: 2026-09-01T10:12:00.000Z
 type Time = time.Time
 
-// UpdateGroupRequest defines model for UpdateGroupRequest.
+// UpdateGroupRequest What is to change of the group; what is not given stays.
 type UpdateGroupRequest struct {
 	// Description What the group is about.
 	Description *string `json:"description,omitempty"`
@@ -939,7 +1093,7 @@ type UpdateGroupRequest struct {
 	Visibility *Visibility `json:"visibility,omitempty"`
 }
 
-// UpdateMeRequest defines model for UpdateMeRequest.
+// UpdateMeRequest What is to change of the account; what is not given stays.
 type UpdateMeRequest struct {
 	// AcceptMessagesFrom From whom a user takes private messages.
 	AcceptMessagesFrom *Acceptance `json:"accept_messages_from,omitempty"`
@@ -951,22 +1105,28 @@ type UpdateMeRequest struct {
 	DisplayName *string `json:"display_name,omitempty"`
 }
 
-// User defines model for User.
+// User What users see of themselves.
 type User struct {
 	// AcceptMessagesFrom From whom a user takes private messages.
 	AcceptMessagesFrom Acceptance `json:"accept_messages_from"`
-	AvatarURL          *string    `json:"avatar_url"`
+
+	// AvatarURL Where the user's picture is; null = there is none.
+	AvatarURL *string `json:"avatar_url"`
 
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
-	CreatedAt   Time   `json:"created_at"`
+	CreatedAt Time `json:"created_at"`
+
+	// DisplayName How others see the user.
 	DisplayName string `json:"display_name"`
 
 	// ID An opaque name; compare it, and nothing else.
 	//
 	// Example: 023pbqc03ztkt
-	ID       ID     `json:"id"`
+	ID ID `json:"id"`
+
+	// Username The name the user signs in with; unique whatever the case.
 	Username string `json:"username"`
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"longwire/client"
 	"longwire/openapi"
+	"longwire/openapi/openapitest"
 )
 
 // specServer stands for a server: it checks requests against the specification and answers with the specification's examples.
@@ -54,7 +55,7 @@ func (s *specServer) answer(request *http.Request, operation *openapi3.Operation
 		}
 		response := &http.Response{StatusCode: code, Request: request, Header: http.Header{}, Body: http.NoBody}
 		for kind, media := range operation.Responses.Value(status).Value.Content {
-			encoded, err := json.Marshal(media.Example)
+			encoded, err := json.Marshal(openapitest.Examples(media)[0].Value)
 			require.NoError(s.t, err)
 			response.Header.Set("Content-Type", kind)
 			response.Body = io.NopCloser(bytes.NewReader(encoded))

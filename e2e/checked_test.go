@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"longwire/client"
+	"longwire/openapi/openapitest"
 )
 
 // checked is a transport that holds every request and every answer against the specification that the deployment serves.
@@ -70,7 +72,8 @@ func (c *checked) RoundTrip(request *http.Request) (*http.Response, error) {
 	assert.NotEmpty(c.t, response.Header.Get("X-Request-ID"), "%s %s", request.Method, request.URL.Path)
 	kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	if kind == "text/event-stream" {
-		response.Body = c.checkStream(response.Body)
+		assert.NotNil(c.t, route, "a stream that is not in the specification")
+		response.Body = c.checkStream(route, response.Body)
 		input.Options.ExcludeResponseBody = true
 		return response, nil
 	}
@@ -96,16 +99,41 @@ func (c *checked) checkAnswer(ctx context.Context, route *routers.Route, input *
 		c.checkSchema("Problem", problem, body)
 		assert.EqualValues(c.t, response.StatusCode, problem["status"], where)
 		assert.Equal(c.t, response.Header.Get("X-Request-ID"), problem["request_id"], where)
+		c.checkCode(route, problem, where)
 	}
 	if route == nil {
 		assert.GreaterOrEqual(c.t, response.StatusCode, http.StatusBadRequest, "%s is answered, and it is not in the specification", where)
 		return
 	}
+	c.checkBudget(route, response, where)
 	err := openapi3filter.ValidateResponse(ctx, &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: input, Status: response.StatusCode, Header: response.Header,
 		Body: io.NopCloser(bytes.NewReader(body)), Options: input.Options,
 	})
 	assert.NoError(c.t, err, "%s: %d %s", where, response.StatusCode, body)
+}
+
+// checkCode makes sure that an operation lists the code of a problem that it answers with.
+func (c *checked) checkCode(route *routers.Route, problem map[string]any, where string) {
+	if route == nil {
+		return
+	}
+	codes, err := openapitest.Codes(route.Operation)
+	if err != nil {
+		c.t.Error(err)
+	}
+	assert.Contains(c.t, codes, problem["code"], "%s: %s of %s", where, openapitest.CodesExtension, route.Operation.OperationID)
+}
+
+// checkBudget makes sure that an answer tells of a budget only where the specification says so. That it does where it
+// must is tested where limits are on.
+func (c *checked) checkBudget(route *routers.Route, response *http.Response, where string) {
+	if response.Header.Get("RateLimit-Limit") == "" || response.StatusCode >= http.StatusBadRequest {
+		return
+	}
+	if documented := openapitest.Response(route.Operation, response.StatusCode); documented != nil {
+		assert.Contains(c.t, documented.Headers, "RateLimit-Limit", where)
+	}
 }
 
 // checkSchema holds a value against one of the specification's schemas.
@@ -118,7 +146,7 @@ func (c *checked) checkSchema(name string, value any, text []byte) {
 }
 
 // checkStream holds each event of a stream against the specification while somebody else reads it.
-func (c *checked) checkStream(body io.ReadCloser) io.ReadCloser {
+func (c *checked) checkStream(route *routers.Route, body io.ReadCloser) io.ReadCloser {
 	from, to := io.Pipe()
 	done := make(chan struct{})
 	go func() {
@@ -130,13 +158,13 @@ func (c *checked) checkStream(body io.ReadCloser) io.ReadCloser {
 				_, _ = io.Copy(io.Discard, from) // the reader must never wait for us
 				return
 			}
-			c.checkFrame(frame)
+			c.checkFrame(route, frame)
 		}
 	}()
 	return &checkedStream{ReadCloser: body, copy: to, done: done}
 }
 
-func (c *checked) checkFrame(frame client.Frame) {
+func (c *checked) checkFrame(route *routers.Route, frame client.Frame) {
 	schema, found := map[string]string{
 		"": "Event", "hello": "HelloData", "heartbeat": "HeartbeatData", "reset": "ResetData", "bye": "ByeData", "error": "Problem",
 	}[frame.Event]
@@ -149,6 +177,9 @@ func (c *checked) checkFrame(frame client.Frame) {
 		return
 	}
 	c.checkSchema(schema, data, frame.Data)
+	if frame.Event == "error" {
+		c.checkCode(route, data, "a problem in a stream")
+	}
 	switch frame.Event {
 	case "", "hello", "heartbeat", "reset":
 		if cursor, ok := data["cursor"]; ok || frame.Event != "" {
@@ -244,11 +275,23 @@ func try(ctx context.Context, c *http.Client, r raw) (answer, error) {
 	return answer{status: response.StatusCode, header: response.Header, body: read}, err
 }
 
+const exampleUser = `{"id":"0231rhm05bxze","username":"ada","display_name":"Ada","avatar_url":null,"accept_messages_from":"friends","created_at":"2026-09-01T10:00:00.000Z"}`
+
 // The check must itself be checked: a transport that approves of everything would go unnoticed.
 func TestAnswersAreHeldAgainstTheSpecification(t *testing.T) {
 	t.Parallel()
 	d := sharedDeployment(t, embedded)
+	const nothing = "nothing is wrong"
 	for name, answer := range map[string]func(w http.ResponseWriter){
+		nothing: func(w http.ResponseWriter) { _, _ = io.WriteString(w, exampleUser) },
+		"a field is not described": func(w http.ResponseWriter) {
+			_, _ = io.WriteString(w, strings.TrimSuffix(exampleUser, "}")+`,"password_hash":"x"}`)
+		},
+		"a code is not listed": func(w http.ResponseWriter) {
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(w, `{"type":"urn:longwire:problem:invalid_credentials","title":"x","status":401,"code":"invalid_credentials","detail":"x","request_id":"x"}`)
+		},
 		"a field is missing":     func(w http.ResponseWriter) { _, _ = io.WriteString(w, `{"id":"023pbqc03ztkt"}`) },
 		"a status is not listed": func(w http.ResponseWriter) { w.WriteHeader(http.StatusTeapot); _, _ = io.WriteString(w, `{}`) },
 		"a problem is none": func(w http.ResponseWriter) {
@@ -275,7 +318,26 @@ func TestAnswersAreHeldAgainstTheSpecification(t *testing.T) {
 			}
 		}()
 		<-done
-		assert.True(t, failed, "%s, and nobody noticed", name)
+		assert.Equal(t, name != nothing, failed, name)
+	}
+}
+
+func TestEventsAreHeldAgainstTheSpecification(t *testing.T) {
+	t.Parallel()
+	d := sharedDeployment(t, embedded)
+	event := func(data string) string {
+		return `{"cursor":"1.a.b.3","type":"session.revoked","at":"2026-09-01T10:12:00.000Z","data":` + data + `}`
+	}
+	for text, good := range map[string]bool{
+		event(`{"session_id":"024zj2w004r88"}`):            true,
+		event(`{"session_id":"024zj2w004r88","user":"x"}`): false,
+		event(`{}`): false,
+		strings.Replace(event(`{"session_id":"024zj2w004r88"}`), "session.revoked", "session.born", 1): false,
+	} {
+		inner := &testing.T{}
+		c := &checked{t: inner, d: d}
+		c.checkFrame(nil, client.Frame{ID: "1.a.b.3", HasID: true, Data: []byte(text)})
+		assert.Equal(t, good, !inner.Failed(), text)
 	}
 }
 

@@ -41,13 +41,16 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, output)
 		return 1
 	}
-	// The tests wait for processes most of the time, so more of them fit beside each other than there are processors.
 	flag.Parse()
-	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
-		if err := parallel.Value.Set(strconv.Itoa(2 * runtime.GOMAXPROCS(0))); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
+	// Each check of a property has people of its own, who take their time to register.
+	if err := unlessGiven("rapid.checks", "8"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	// The tests wait for processes most of the time, so more of them fit beside each other than there are processors.
+	if err := unlessGiven("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
 	code := m.Run()
 	if err := stopShared(); err != nil {
@@ -55,4 +58,13 @@ func run(m *testing.M) int {
 		code = max(code, 1)
 	}
 	return code
+}
+
+// unlessGiven sets a flag of the tests that nobody has set.
+func unlessGiven(name, value string) error {
+	known := flag.Lookup(name)
+	if known.Value.String() != known.DefValue {
+		return nil
+	}
+	return known.Value.Set(value)
 }

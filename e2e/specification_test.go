@@ -20,6 +20,7 @@ import (
 // of properties, and finds out at run time where they go.
 type specClient struct {
 	t     *testing.T
+	http  *http.Client
 	base  string
 	doc   map[string]any
 	token string
@@ -121,7 +122,7 @@ func (c *specClient) exchange(id, method, address string, header http.Header, bo
 		require.Equal(c.t, "bearer", scheme)
 		request.Header.Set("Authorization", "Bearer "+c.token)
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := c.http.Do(request)
 	require.NoError(c.t, err)
 	defer response.Body.Close()
 	read, err := io.ReadAll(response.Body)
@@ -142,7 +143,7 @@ func TestNobodyNeedsAnythingElse(t *testing.T) {
 		var doc object
 		require.NoError(t, json.Unmarshal(served.body, &doc))
 		signUp := func(name string, n int) (*specClient, string) {
-			c := &specClient{t: t, base: d.node(n).url, doc: doc}
+			c := &specClient{t: t, http: d.http(t), base: d.node(n).url, doc: doc}
 			name += strings.ToLower(strings.ReplaceAll(t.Name(), "/", "")[4:14]) + freePort()
 			signIn := c.call("register", object{"username": name, "password": "long enough"})
 			c.token, _ = signIn["access_token"].(string)

@@ -22,20 +22,15 @@ import (
 
 	"longwire/chat"
 	"longwire/openapi"
+	"longwire/openapi/openapitest"
 )
 
 // strictSpec is the specification with every object closed, so that a field
 // that it does not know is an error in an answer too.
 func strictSpec(t *testing.T) *openapi3.T {
 	t.Helper()
-	doc, err := openapi3.NewLoader().LoadFromData(openapi.YAML())
+	doc, err := openapitest.Strict()
 	require.NoError(t, err)
-	no := false
-	for _, ref := range doc.Components.Schemas {
-		if ref.Value.Type.Is(openapi3.TypeObject) {
-			ref.Value.AdditionalProperties = openapi3.BoolSchema{Has: &no}
-		}
-	}
 	return doc
 }
 
@@ -118,7 +113,7 @@ func exampleBody(t *testing.T, described *openapi3.Operation) []byte {
 	if described.OperationID == "ackInbox" {
 		return []byte(`{"cursor":"` + cursorAt(42) + `"}`)
 	}
-	text, err := jsonOf(described.RequestBody.Value.Content["application/json"].Example)
+	text, err := jsonOf(openapitest.BodyExamples(described)[0].Value)
 	require.NoError(t, err)
 	return text
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/routers"
@@ -29,11 +30,12 @@ const (
 
 // operation is what the specification says of a route.
 type operation struct {
-	id      string
-	route   *routers.Route // for openapi3filter: echo has found the route already
-	access  access
-	hasBody bool
-	budget  *budget // nil = not limited
+	id       string
+	route    *routers.Route // for openapi3filter: echo has found the route already
+	access   access
+	hasBody  bool
+	hasQuery bool    // there are parameters in the query
+	budget   *budget // nil = not limited
 	// plainLimit is how long a message may be to be seen at a glance; 0 = no message is sent.
 	plainLimit int
 }
@@ -56,7 +58,7 @@ func operationsOf(spec openapi.Spec) (map[routeKey]*operation, error) {
 				return nil, fmt.Errorf("%s %s: %w", method, path, err)
 			}
 			op := &operation{
-				id: described.OperationID, access: who, hasBody: described.RequestBody != nil,
+				id: described.OperationID, access: who, hasBody: described.RequestBody != nil, hasQuery: hasQuery(described),
 				budget: budgetOf(method, described.OperationID, who),
 				route:  &routers.Route{Spec: spec.Doc, Path: path, PathItem: item, Method: method, Operation: described},
 			}
@@ -65,6 +67,10 @@ func operationsOf(spec openapi.Spec) (map[routeKey]*operation, error) {
 		}
 	}
 	return found, nil
+}
+
+func hasQuery(described *openapi3.Operation) bool {
+	return slices.ContainsFunc(described.Parameters, func(p *openapi3.ParameterRef) bool { return p.Value.In == openapi3.ParameterInQuery })
 }
 
 // accessOf derives who may call from the operation's security requirements.

@@ -40,9 +40,12 @@ func (a *api) validate(next echo.HandlerFunc) echo.HandlerFunc {
 				return err
 			}
 		}
-		query, err := readQuery(c.Request().URL)
-		if err != nil {
-			return err
+		query := url.Values{}
+		if x.op.hasQuery {
+			var err error
+			if query, err = readQuery(c.Request().URL); err != nil {
+				return err
+			}
 		}
 		if err := a.readBody(c, x); err != nil {
 			return err
@@ -57,7 +60,7 @@ func (a *api) validate(next echo.HandlerFunc) echo.HandlerFunc {
 			r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(x.body)), nil }
 			r.Body, _ = r.GetBody()
 		}
-		err = openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
+		err := openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
 			Request: &r, PathParams: params, QueryParams: query, Route: x.op.route, Options: filterOptions,
 		})
 		if err != nil {
@@ -93,10 +96,13 @@ const messageBadText = "must be valid UTF-8 without NUL"
 // makes sure that it is JSON.
 func (a *api) readBody(c echo.Context, x *exchange) error {
 	r := c.Request()
+	if !x.op.hasBody {
+		return nil // what comes all the same is not looked at
+	}
 	if r.ContentLength > a.MaxBodyBytes {
 		return errTooLarge(a.MaxBodyBytes)
 	}
-	if !x.op.hasBody || r.Body == nil || r.Body == http.NoBody {
+	if r.Body == nil || r.Body == http.NoBody {
 		return requireBody(x)
 	}
 	var memory bytes.Buffer
@@ -129,7 +135,7 @@ func (a *api) readBody(c echo.Context, x *exchange) error {
 }
 
 func requireBody(x *exchange) error {
-	if x.op.hasBody && x.op.route.Operation.RequestBody.Value.Required {
+	if x.op.route.Operation.RequestBody.Value.Required {
 		return errMalformedJSON("The body is empty; JSON is wanted.")
 	}
 	return nil

@@ -526,23 +526,26 @@ func (e StreamInboxParamsErrors) Valid() bool {
 // Acceptance From whom a user takes private messages.
 type Acceptance string
 
-// AckRequest defines model for AckRequest.
+// AckRequest How far this session has read its inbox.
 type AckRequest struct {
 	// Cursor A cursor; anything else is `invalid_cursor`.
 	Cursor string `json:"cursor"`
 }
 
-// Block defines model for Block.
+// Block One entry of a user's list of blocked users.
 type Block struct {
 	// Since RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
-	Since Time    `json:"since"`
-	User  Profile `json:"user"`
+	Since Time `json:"since"`
+
+	// User What anybody signed in may see of a user.
+	User Profile `json:"user"`
 }
 
-// BlockList defines model for BlockList.
+// BlockList A part of a list of blocked users.
 type BlockList struct {
+	// Items The entries of this part.
 	Items []Block `json:"items"`
 
 	// Next Give it back as `after` for the following part; null = this is the last.
@@ -557,18 +560,24 @@ type Conversation struct {
 	// Id An opaque name; compare it, and nothing else.
 	//
 	// Example: 023pbqc03ztkt
-	Id   Id               `json:"id"`
+	Id Id `json:"id"`
+
+	// Kind Whether two people talk here, or a group.
 	Kind ConversationKind `json:"kind"`
 
 	// LastActivityAt RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
-	LastActivityAt Time     `json:"last_activity_at"`
-	LastMessage    *Message `json:"last_message"`
+	LastActivityAt Time `json:"last_activity_at"`
+
+	// LastMessage The newest message; null = there is none yet.
+	LastMessage *Message `json:"last_message"`
 
 	// LastSeq A number in a conversation, gap-free from 1; 0 is before the first.
-	LastSeq Seq      `json:"last_seq"`
-	Peer    *Profile `json:"peer,omitempty"`
+	LastSeq Seq `json:"last_seq"`
+
+	// Peer What anybody signed in may see of a user.
+	Peer *Profile `json:"peer,omitempty"`
 
 	// PeerReadSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	PeerReadSeq *Seq `json:"peer_read_seq,omitempty"`
@@ -580,18 +589,19 @@ type Conversation struct {
 	UnreadCount int64 `json:"unread_count"`
 }
 
-// ConversationKind defines model for ConversationKind.
+// ConversationKind Whether two people talk here, or a group.
 type ConversationKind string
 
-// ConversationList defines model for ConversationList.
+// ConversationList A part of a list of conversations.
 type ConversationList struct {
+	// Items The entries of this part.
 	Items []Conversation `json:"items"`
 
 	// Next Give it back as `after` for the following part; null = this is the last.
 	Next *string `json:"next"`
 }
 
-// ConversationReadData defines model for ConversationReadData.
+// ConversationReadData How far somebody has read a conversation.
 type ConversationReadData struct {
 	// ConversationId An opaque name; compare it, and nothing else.
 	//
@@ -610,7 +620,9 @@ type ConversationReadData struct {
 	UserId Id `json:"user_id"`
 }
 
-// ConversationReadEvent defines model for ConversationReadEvent.
+// ConversationReadEvent Somebody has read further.
+//
+// Example: {"at":"2026-09-01T10:12:05.000Z","cursor":"1.k3j9.abcdefgh.43","data":{"conversation_id":"026xbm4035yf0","read_seq":7,"unread_count":0,"user_id":"023pbqc03ztkt"},"type":"conversation.read"}
 type ConversationReadEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -620,15 +632,19 @@ type ConversationReadEvent struct {
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
 	//
 	// Example: 1.k3j9.abcdefgh.42
-	Cursor Cursor                    `json:"cursor"`
-	Data   ConversationReadData      `json:"data"`
-	Type   ConversationReadEventType `json:"type"`
+	Cursor Cursor `json:"cursor"`
+
+	// Data How far somebody has read a conversation.
+	Data ConversationReadData `json:"data"`
+
+	// Type Which event this is.
+	Type ConversationReadEventType `json:"type"`
 }
 
-// ConversationReadEventType defines model for ConversationReadEvent.Type.
+// ConversationReadEventType Which event this is.
 type ConversationReadEventType string
 
-// CreateGroupRequest defines model for CreateGroupRequest.
+// CreateGroupRequest What a group is made of.
 type CreateGroupRequest struct {
 	// Description What the group is about.
 	Description *string `json:"description,omitempty"`
@@ -651,31 +667,38 @@ type CreateGroupRequest struct {
 // Example: 1.k3j9.abcdefgh.42
 type Cursor = string
 
-// Direction defines model for Direction.
+// Direction Which friend requests are asked for, seen from the user who asks.
 type Direction string
 
 // Event One event as every transport carries it, byte for byte.
 type Event = json.RawMessage
 
-// FieldError defines model for FieldError.
+// FieldError One fault of a request.
 type FieldError struct {
 	// Field A path into the body such as `members.0`, or the name of a parameter or header.
-	Field   string `json:"field"`
+	Field string `json:"field"`
+
+	// Message What is wrong with it, for people.
 	Message string `json:"message"`
 }
 
-// Friend defines model for Friend.
+// Friend One entry of a user's list of friends.
 type Friend struct {
+	// Remark The user's private note on the friend; empty when there is none.
 	Remark string `json:"remark"`
 
 	// Since RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
-	Since Time    `json:"since"`
-	User  Profile `json:"user"`
+	Since Time `json:"since"`
+
+	// User What anybody signed in may see of a user.
+	User Profile `json:"user"`
 }
 
-// FriendAddedEvent defines model for FriendAddedEvent.
+// FriendAddedEvent The user has a new friend.
+//
+// Example: {"at":"2026-09-01T10:06:00.000Z","cursor":"1.k3j9.abcdefgh.46","data":{"remark":"","since":"2026-09-01T10:06:00.000Z","user":{"avatar_url":null,"display_name":"Bob","id":"023pbqc03ztkt","username":"bob"}},"type":"friend.added"}
 type FriendAddedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -685,23 +708,28 @@ type FriendAddedEvent struct {
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
 	//
 	// Example: 1.k3j9.abcdefgh.42
-	Cursor Cursor               `json:"cursor"`
-	Data   Friend               `json:"data"`
-	Type   FriendAddedEventType `json:"type"`
+	Cursor Cursor `json:"cursor"`
+
+	// Data One entry of a user's list of friends.
+	Data Friend `json:"data"`
+
+	// Type Which event this is.
+	Type FriendAddedEventType `json:"type"`
 }
 
-// FriendAddedEventType defines model for FriendAddedEvent.Type.
+// FriendAddedEventType Which event this is.
 type FriendAddedEventType string
 
-// FriendList defines model for FriendList.
+// FriendList A part of a list of friends.
 type FriendList struct {
+	// Items The entries of this part.
 	Items []Friend `json:"items"`
 
 	// Next Give it back as `after` for the following part; null = this is the last.
 	Next *string `json:"next"`
 }
 
-// FriendRemovedData defines model for FriendRemovedData.
+// FriendRemovedData Who is no friend any more.
 type FriendRemovedData struct {
 	// UserId An opaque name; compare it, and nothing else.
 	//
@@ -709,7 +737,9 @@ type FriendRemovedData struct {
 	UserId Id `json:"user_id"`
 }
 
-// FriendRemovedEvent defines model for FriendRemovedEvent.
+// FriendRemovedEvent A friendship has ended.
+//
+// Example: {"at":"2026-09-01T10:30:00.000Z","cursor":"1.k3j9.abcdefgh.47","data":{"user_id":"023pbqc03ztkt"},"type":"friend.removed"}
 type FriendRemovedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -719,29 +749,41 @@ type FriendRemovedEvent struct {
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
 	//
 	// Example: 1.k3j9.abcdefgh.42
-	Cursor Cursor                 `json:"cursor"`
-	Data   FriendRemovedData      `json:"data"`
-	Type   FriendRemovedEventType `json:"type"`
+	Cursor Cursor `json:"cursor"`
+
+	// Data Who is no friend any more.
+	Data FriendRemovedData `json:"data"`
+
+	// Type Which event this is.
+	Type FriendRemovedEventType `json:"type"`
 }
 
-// FriendRemovedEventType defines model for FriendRemovedEvent.Type.
+// FriendRemovedEventType Which event this is.
 type FriendRemovedEventType string
 
-// FriendRequest defines model for FriendRequest.
+// FriendRequest Somebody asks somebody to become a friend.
 type FriendRequest struct {
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
-	CreatedAt Time    `json:"created_at"`
-	From      Profile `json:"from"`
+	CreatedAt Time `json:"created_at"`
+
+	// From What anybody signed in may see of a user.
+	From Profile `json:"from"`
 
 	// Id An opaque name; compare it, and nothing else.
 	//
 	// Example: 023pbqc03ztkt
-	Id    Id           `json:"id"`
-	Note  string       `json:"note"`
+	Id Id `json:"id"`
+
+	// Note A word of the one who asks; empty when there is none.
+	Note string `json:"note"`
+
+	// State How far a friend request has come. Only a pending one can change.
 	State RequestState `json:"state"`
-	To    Profile      `json:"to"`
+
+	// To What anybody signed in may see of a user.
+	To Profile `json:"to"`
 
 	// UpdatedAt RFC 3339 in UTC with milliseconds.
 	//
@@ -749,7 +791,9 @@ type FriendRequest struct {
 	UpdatedAt Time `json:"updated_at"`
 }
 
-// FriendRequestCreatedEvent defines model for FriendRequestCreatedEvent.
+// FriendRequestCreatedEvent A friend request was made, by the user or to the user.
+//
+// Example: {"at":"2026-09-01T10:05:00.000Z","cursor":"1.k3j9.abcdefgh.44","data":{"created_at":"2026-09-01T10:05:00.000Z","from":{"avatar_url":null,"display_name":"Ada","id":"0231rhm05bxze","username":"ada"},"id":"024ayx4039aaa","note":"We met at the fair.","state":"pending","to":{"avatar_url":null,"display_name":"Bob","id":"023pbqc03ztkt","username":"bob"},"updated_at":"2026-09-01T10:05:00.000Z"},"type":"friend_request.created"}
 type FriendRequestCreatedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -759,23 +803,28 @@ type FriendRequestCreatedEvent struct {
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
 	//
 	// Example: 1.k3j9.abcdefgh.42
-	Cursor Cursor                        `json:"cursor"`
-	Data   FriendRequest                 `json:"data"`
-	Type   FriendRequestCreatedEventType `json:"type"`
+	Cursor Cursor `json:"cursor"`
+
+	// Data Somebody asks somebody to become a friend.
+	Data FriendRequest `json:"data"`
+
+	// Type Which event this is.
+	Type FriendRequestCreatedEventType `json:"type"`
 }
 
-// FriendRequestCreatedEventType defines model for FriendRequestCreatedEvent.Type.
+// FriendRequestCreatedEventType Which event this is.
 type FriendRequestCreatedEventType string
 
-// FriendRequestList defines model for FriendRequestList.
+// FriendRequestList A part of a list of friend requests.
 type FriendRequestList struct {
+	// Items The entries of this part.
 	Items []FriendRequest `json:"items"`
 
 	// Next Give it back as `after` for the following part; null = this is the last.
 	Next *string `json:"next"`
 }
 
-// FriendRequestRequest defines model for FriendRequestRequest.
+// FriendRequestRequest Who is asked to become a friend.
 type FriendRequestRequest struct {
 	// Note A word to the other.
 	Note *string `json:"note,omitempty"`
@@ -786,7 +835,9 @@ type FriendRequestRequest struct {
 	UserId Id `json:"user_id"`
 }
 
-// FriendRequestUpdatedEvent defines model for FriendRequestUpdatedEvent.
+// FriendRequestUpdatedEvent A friend request was accepted, declined or taken back.
+//
+// Example: {"at":"2026-09-01T10:06:00.000Z","cursor":"1.k3j9.abcdefgh.45","data":{"created_at":"2026-09-01T10:05:00.000Z","from":{"avatar_url":null,"display_name":"Ada","id":"0231rhm05bxze","username":"ada"},"id":"024ayx4039aaa","note":"We met at the fair.","state":"accepted","to":{"avatar_url":null,"display_name":"Bob","id":"023pbqc03ztkt","username":"bob"},"updated_at":"2026-09-01T10:06:00.000Z"},"type":"friend_request.updated"}
 type FriendRequestUpdatedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -796,12 +847,16 @@ type FriendRequestUpdatedEvent struct {
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
 	//
 	// Example: 1.k3j9.abcdefgh.42
-	Cursor Cursor                        `json:"cursor"`
-	Data   FriendRequest                 `json:"data"`
-	Type   FriendRequestUpdatedEventType `json:"type"`
+	Cursor Cursor `json:"cursor"`
+
+	// Data Somebody asks somebody to become a friend.
+	Data FriendRequest `json:"data"`
+
+	// Type Which event this is.
+	Type FriendRequestUpdatedEventType `json:"type"`
 }
 
-// FriendRequestUpdatedEventType defines model for FriendRequestUpdatedEvent.Type.
+// FriendRequestUpdatedEventType Which event this is.
 type FriendRequestUpdatedEventType string
 
 // Group `my_role` is absent for somebody who is no member, and in events, which many read.
@@ -809,7 +864,9 @@ type Group struct {
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
-	CreatedAt   Time   `json:"created_at"`
+	CreatedAt Time `json:"created_at"`
+
+	// Description What the group is about; may be empty.
 	Description string `json:"description"`
 
 	// Id An opaque name; compare it, and nothing else.
@@ -818,10 +875,16 @@ type Group struct {
 	Id Id `json:"id"`
 
 	// JoinPolicy One joins at once, when an admin approves, or only when added.
-	JoinPolicy  JoinPolicy `json:"join_policy"`
-	MemberCount int        `json:"member_count"`
-	MyRole      *Role      `json:"my_role,omitempty"`
-	Name        string     `json:"name"`
+	JoinPolicy JoinPolicy `json:"join_policy"`
+
+	// MemberCount How many members the group has.
+	MemberCount int `json:"member_count"`
+
+	// MyRole What a member is in a group, and so what the member may do.
+	MyRole *Role `json:"my_role,omitempty"`
+
+	// Name What the group is called.
+	Name string `json:"name"`
 
 	// OwnerId An opaque name; compare it, and nothing else.
 	//
@@ -832,7 +895,9 @@ type Group struct {
 	Visibility Visibility `json:"visibility"`
 }
 
-// GroupCreatedEvent defines model for GroupCreatedEvent.
+// GroupCreatedEvent The user is in a new group.
+//
+// Example: {"at":"2026-09-01T10:10:00.000Z","cursor":"1.k3j9.abcdefgh.48","data":{"created_at":"2026-09-01T10:10:00.000Z","description":"Tuesdays at eight","id":"0268rec05h624","join_policy":"open","member_count":2,"name":"Chess club","owner_id":"0231rhm05bxze","visibility":"public"},"type":"group.created"}
 type GroupCreatedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -845,14 +910,16 @@ type GroupCreatedEvent struct {
 	Cursor Cursor `json:"cursor"`
 
 	// Data `my_role` is absent for somebody who is no member, and in events, which many read.
-	Data Group                 `json:"data"`
+	Data Group `json:"data"`
+
+	// Type Which event this is.
 	Type GroupCreatedEventType `json:"type"`
 }
 
-// GroupCreatedEventType defines model for GroupCreatedEvent.Type.
+// GroupCreatedEventType Which event this is.
 type GroupCreatedEventType string
 
-// GroupDissolvedData defines model for GroupDissolvedData.
+// GroupDissolvedData Which group is no more.
 type GroupDissolvedData struct {
 	// GroupId An opaque name; compare it, and nothing else.
 	//
@@ -860,7 +927,9 @@ type GroupDissolvedData struct {
 	GroupId Id `json:"group_id"`
 }
 
-// GroupDissolvedEvent defines model for GroupDissolvedEvent.
+// GroupDissolvedEvent A group of the user is no more.
+//
+// Example: {"at":"2026-09-01T10:20:00.000Z","cursor":"1.k3j9.abcdefgh.53","data":{"group_id":"0268rec05h624"},"type":"group.dissolved"}
 type GroupDissolvedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -870,23 +939,30 @@ type GroupDissolvedEvent struct {
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
 	//
 	// Example: 1.k3j9.abcdefgh.42
-	Cursor Cursor                  `json:"cursor"`
-	Data   GroupDissolvedData      `json:"data"`
-	Type   GroupDissolvedEventType `json:"type"`
+	Cursor Cursor `json:"cursor"`
+
+	// Data Which group is no more.
+	Data GroupDissolvedData `json:"data"`
+
+	// Type Which event this is.
+	Type GroupDissolvedEventType `json:"type"`
 }
 
-// GroupDissolvedEventType defines model for GroupDissolvedEvent.Type.
+// GroupDissolvedEventType Which event this is.
 type GroupDissolvedEventType string
 
-// GroupList defines model for GroupList.
+// GroupList A part of a list of groups.
 type GroupList struct {
+	// Items The entries of this part.
 	Items []Group `json:"items"`
 
 	// Next Give it back as `after` for the following part; null = this is the last.
 	Next *string `json:"next"`
 }
 
-// GroupUpdatedEvent defines model for GroupUpdatedEvent.
+// GroupUpdatedEvent A group of the user has changed.
+//
+// Example: {"at":"2026-09-01T10:11:00.000Z","cursor":"1.k3j9.abcdefgh.49","data":{"created_at":"2026-09-01T10:10:00.000Z","description":"Wednesdays at eight","id":"0268rec05h624","join_policy":"open","member_count":2,"name":"Chess club","owner_id":"0231rhm05bxze","visibility":"public"},"type":"group.updated"}
 type GroupUpdatedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -899,26 +975,34 @@ type GroupUpdatedEvent struct {
 	Cursor Cursor `json:"cursor"`
 
 	// Data `my_role` is absent for somebody who is no member, and in events, which many read.
-	Data Group                 `json:"data"`
+	Data Group `json:"data"`
+
+	// Type Which event this is.
 	Type GroupUpdatedEventType `json:"type"`
 }
 
-// GroupUpdatedEventType defines model for GroupUpdatedEvent.Type.
+// GroupUpdatedEventType Which event this is.
 type GroupUpdatedEventType string
 
-// Health defines model for Health.
+// Health How the service is.
 type Health struct {
+	// Status It is always `ok`; what is not is another status of HTTP.
 	Status HealthStatus `json:"status"`
 }
 
-// HealthStatus defines model for Health.Status.
+// HealthStatus It is always `ok`; what is not is another status of HTTP.
 type HealthStatus string
 
-// History defines model for History.
+// History A run of messages of one conversation, ascending by `seq`.
 type History struct {
-	HasMoreAfter  bool      `json:"has_more_after"`
-	HasMoreBefore bool      `json:"has_more_before"`
-	Items         []Message `json:"items"`
+	// HasMoreAfter Whether there are messages after these.
+	HasMoreAfter bool `json:"has_more_after"`
+
+	// HasMoreBefore Whether there are messages before these.
+	HasMoreBefore bool `json:"has_more_before"`
+
+	// Items The messages.
+	Items []Message `json:"items"`
 }
 
 // Id An opaque name; compare it, and nothing else.
@@ -926,16 +1010,19 @@ type History struct {
 // Example: 023pbqc03ztkt
 type Id = string
 
-// InboxToken defines model for InboxToken.
+// InboxToken What may read one inbox and nothing else.
 type InboxToken struct {
-	ExpiresIn int    `json:"expires_in"`
-	Token     string `json:"token"`
+	// ExpiresIn Seconds the token is good for.
+	ExpiresIn int `json:"expires_in"`
+
+	// Token The token, for `?access_token=` on `stream` and `poll`.
+	Token string `json:"token"`
 }
 
 // JoinPolicy One joins at once, when an admin approves, or only when added.
 type JoinPolicy string
 
-// JoinRequest defines model for JoinRequest.
+// JoinRequest Somebody waits to be let into a group.
 type JoinRequest struct {
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	//
@@ -945,66 +1032,114 @@ type JoinRequest struct {
 	// GroupId An opaque name; compare it, and nothing else.
 	//
 	// Example: 023pbqc03ztkt
-	GroupId Id      `json:"group_id"`
-	User    Profile `json:"user"`
+	GroupId Id `json:"group_id"`
+
+	// User What anybody signed in may see of a user.
+	User Profile `json:"user"`
 }
 
-// JoinRequestList defines model for JoinRequestList.
+// JoinRequestList A part of a list of join requests.
 type JoinRequestList struct {
+	// Items The entries of this part.
 	Items []JoinRequest `json:"items"`
 
 	// Next Give it back as `after` for the following part; null = this is the last.
 	Next *string `json:"next"`
 }
 
-// Limits defines model for Limits.
+// Limits Every limit that is in force. More may come.
 type Limits struct {
-	HeartbeatSeconds       int   `json:"heartbeat_seconds"`
-	InboxRetentionSeconds  int64 `json:"inbox_retention_seconds"`
-	MaxBodyBytes           int64 `json:"max_body_bytes"`
-	MaxDescriptionLength   int   `json:"max_description_length"`
-	MaxDisplayNameLength   int   `json:"max_display_name_length"`
-	MaxGroupMembers        int   `json:"max_group_members"`
-	MaxGroupNameLength     int   `json:"max_group_name_length"`
-	MaxIdempotencyKeyBytes int   `json:"max_idempotency_key_bytes"`
-	MaxMentions            int   `json:"max_mentions"`
-	MaxMessageLength       int   `json:"max_message_length"`
-	MaxNoteLength          int   `json:"max_note_length"`
-	MaxPageSize            int   `json:"max_page_size"`
-	MaxPasswordLength      int   `json:"max_password_length"`
-	MaxPollEvents          int   `json:"max_poll_events"`
-	MaxPollWaitSeconds     int   `json:"max_poll_wait_seconds"`
-	MaxStreamsPerUser      int   `json:"max_streams_per_user"`
-	MaxUnreadCount         int   `json:"max_unread_count"`
-	MinPasswordLength      int   `json:"min_password_length"`
-	StreamLifetimeSeconds  int   `json:"stream_lifetime_seconds"`
+	// HeartbeatSeconds The longest silence on a stream.
+	HeartbeatSeconds int `json:"heartbeat_seconds"`
+
+	// InboxRetentionSeconds How long a cursor stays good.
+	InboxRetentionSeconds int64 `json:"inbox_retention_seconds"`
+
+	// MaxBodyBytes Bytes of a request's body.
+	MaxBodyBytes int64 `json:"max_body_bytes"`
+
+	// MaxDescriptionLength Characters of a group's description.
+	MaxDescriptionLength int `json:"max_description_length"`
+
+	// MaxDisplayNameLength Characters of a display name, and of a remark.
+	MaxDisplayNameLength int `json:"max_display_name_length"`
+
+	// MaxGroupMembers Members of a group.
+	MaxGroupMembers int `json:"max_group_members"`
+
+	// MaxGroupNameLength Characters of a group's name.
+	MaxGroupNameLength int `json:"max_group_name_length"`
+
+	// MaxIdempotencyKeyBytes Characters of an `Idempotency-Key`.
+	MaxIdempotencyKeyBytes int `json:"max_idempotency_key_bytes"`
+
+	// MaxMentions Users mentioned in one message.
+	MaxMentions int `json:"max_mentions"`
+
+	// MaxMessageLength Characters of a message.
+	MaxMessageLength int `json:"max_message_length"`
+
+	// MaxNoteLength Characters of a friend request's note.
+	MaxNoteLength int `json:"max_note_length"`
+
+	// MaxPageSize The largest `limit` of a list.
+	MaxPageSize int `json:"max_page_size"`
+
+	// MaxPasswordLength Characters that a password has at most.
+	MaxPasswordLength int `json:"max_password_length"`
+
+	// MaxPollEvents The largest `limit` of a poll.
+	MaxPollEvents int `json:"max_poll_events"`
+
+	// MaxPollWaitSeconds The largest `wait` of a poll.
+	MaxPollWaitSeconds int `json:"max_poll_wait_seconds"`
+
+	// MaxStreamsPerUser Streams of one user that may be open at once.
+	MaxStreamsPerUser int `json:"max_streams_per_user"`
+
+	// MaxUnreadCount Where counting unread messages stops.
+	MaxUnreadCount int `json:"max_unread_count"`
+
+	// MinPasswordLength Characters that a password has at least.
+	MinPasswordLength int `json:"min_password_length"`
+
+	// StreamLifetimeSeconds How long a stream lasts at most; each ends between 0.8 and 1.0 of it.
+	StreamLifetimeSeconds int `json:"stream_lifetime_seconds"`
 }
 
-// LoginRequest defines model for LoginRequest.
+// LoginRequest Who wants to sign in, and on which device.
 type LoginRequest struct {
 	// DeviceName What the session is called.
 	DeviceName *string `json:"device_name,omitempty"`
-	Password   string  `json:"password"`
-	Username   string  `json:"username"`
+
+	// Password The password.
+	Password string `json:"password"`
+
+	// Username The username, in any case.
+	Username string `json:"username"`
 }
 
-// MarkReadRequest defines model for MarkReadRequest.
+// MarkReadRequest How far the user has read.
 type MarkReadRequest struct {
 	// Seq A number in a conversation, gap-free from 1; 0 is before the first.
 	Seq Seq `json:"seq"`
 }
 
-// Member defines model for Member.
+// Member One member of a group.
 type Member struct {
 	// JoinedAt RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
-	JoinedAt Time    `json:"joined_at"`
-	Role     Role    `json:"role"`
-	User     Profile `json:"user"`
+	JoinedAt Time `json:"joined_at"`
+
+	// Role What a member is in a group, and so what the member may do.
+	Role Role `json:"role"`
+
+	// User What anybody signed in may see of a user.
+	User Profile `json:"user"`
 }
 
-// MemberJoinedData defines model for MemberJoinedData.
+// MemberJoinedData Who is a member now; to the new member it introduces the group.
 type MemberJoinedData struct {
 	// By An opaque name; compare it, and nothing else.
 	//
@@ -1012,12 +1147,18 @@ type MemberJoinedData struct {
 	By Id `json:"by"`
 
 	// Group `my_role` is absent for somebody who is no member, and in events, which many read.
-	Group Group   `json:"group"`
-	Role  Role    `json:"role"`
-	User  Profile `json:"user"`
+	Group Group `json:"group"`
+
+	// Role What a member is in a group, and so what the member may do.
+	Role Role `json:"role"`
+
+	// User What anybody signed in may see of a user.
+	User Profile `json:"user"`
 }
 
-// MemberJoinedEvent defines model for MemberJoinedEvent.
+// MemberJoinedEvent Somebody came into a group of the user, be it the user.
+//
+// Example: {"at":"2026-09-01T10:13:00.000Z","cursor":"1.k3j9.abcdefgh.50","data":{"by":"025m58m02ft28","group":{"created_at":"2026-09-01T10:10:00.000Z","description":"Wednesdays at eight","id":"0268rec05h624","join_policy":"open","member_count":3,"name":"Chess club","owner_id":"0231rhm05bxze","visibility":"public"},"role":"member","user":{"avatar_url":null,"display_name":"Cleo","id":"025m58m02ft28","username":"cleo"}},"type":"member.joined"}
 type MemberJoinedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -1027,15 +1168,19 @@ type MemberJoinedEvent struct {
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
 	//
 	// Example: 1.k3j9.abcdefgh.42
-	Cursor Cursor                `json:"cursor"`
-	Data   MemberJoinedData      `json:"data"`
-	Type   MemberJoinedEventType `json:"type"`
+	Cursor Cursor `json:"cursor"`
+
+	// Data Who is a member now; to the new member it introduces the group.
+	Data MemberJoinedData `json:"data"`
+
+	// Type Which event this is.
+	Type MemberJoinedEventType `json:"type"`
 }
 
-// MemberJoinedEventType defines model for MemberJoinedEvent.Type.
+// MemberJoinedEventType Which event this is.
 type MemberJoinedEventType string
 
-// MemberLeftData defines model for MemberLeftData.
+// MemberLeftData Who is no member any more.
 type MemberLeftData struct {
 	// By An opaque name; compare it, and nothing else.
 	//
@@ -1045,9 +1190,13 @@ type MemberLeftData struct {
 	// GroupId An opaque name; compare it, and nothing else.
 	//
 	// Example: 023pbqc03ztkt
-	GroupId     Id                   `json:"group_id"`
-	MemberCount int                  `json:"member_count"`
-	Reason      MemberLeftDataReason `json:"reason"`
+	GroupId Id `json:"group_id"`
+
+	// MemberCount How many members the group has now.
+	MemberCount int `json:"member_count"`
+
+	// Reason Whether the member left, or was removed by `by`.
+	Reason MemberLeftDataReason `json:"reason"`
 
 	// UserId An opaque name; compare it, and nothing else.
 	//
@@ -1055,10 +1204,12 @@ type MemberLeftData struct {
 	UserId Id `json:"user_id"`
 }
 
-// MemberLeftDataReason defines model for MemberLeftData.Reason.
+// MemberLeftDataReason Whether the member left, or was removed by `by`.
 type MemberLeftDataReason string
 
-// MemberLeftEvent defines model for MemberLeftEvent.
+// MemberLeftEvent Somebody is no member of a group any more, be it the user.
+//
+// Example: {"at":"2026-09-01T10:15:00.000Z","cursor":"1.k3j9.abcdefgh.52","data":{"by":"025m58m02ft28","group_id":"0268rec05h624","member_count":2,"reason":"left","user_id":"025m58m02ft28"},"type":"member.left"}
 type MemberLeftEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -1068,29 +1219,36 @@ type MemberLeftEvent struct {
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
 	//
 	// Example: 1.k3j9.abcdefgh.42
-	Cursor Cursor              `json:"cursor"`
-	Data   MemberLeftData      `json:"data"`
-	Type   MemberLeftEventType `json:"type"`
+	Cursor Cursor `json:"cursor"`
+
+	// Data Who is no member any more.
+	Data MemberLeftData `json:"data"`
+
+	// Type Which event this is.
+	Type MemberLeftEventType `json:"type"`
 }
 
-// MemberLeftEventType defines model for MemberLeftEvent.Type.
+// MemberLeftEventType Which event this is.
 type MemberLeftEventType string
 
-// MemberList defines model for MemberList.
+// MemberList A part of a list of members.
 type MemberList struct {
+	// Items The entries of this part.
 	Items []Member `json:"items"`
 
 	// Next Give it back as `after` for the following part; null = this is the last.
 	Next *string `json:"next"`
 }
 
-// MemberUpdatedData defines model for MemberUpdatedData.
+// MemberUpdatedData What a member is now.
 type MemberUpdatedData struct {
 	// GroupId An opaque name; compare it, and nothing else.
 	//
 	// Example: 023pbqc03ztkt
-	GroupId Id   `json:"group_id"`
-	Role    Role `json:"role"`
+	GroupId Id `json:"group_id"`
+
+	// Role What a member is in a group, and so what the member may do.
+	Role Role `json:"role"`
 
 	// UserId An opaque name; compare it, and nothing else.
 	//
@@ -1098,7 +1256,9 @@ type MemberUpdatedData struct {
 	UserId Id `json:"user_id"`
 }
 
-// MemberUpdatedEvent defines model for MemberUpdatedEvent.
+// MemberUpdatedEvent A member of a group has another role.
+//
+// Example: {"at":"2026-09-01T10:14:00.000Z","cursor":"1.k3j9.abcdefgh.51","data":{"group_id":"0268rec05h624","role":"admin","user_id":"025m58m02ft28"},"type":"member.updated"}
 type MemberUpdatedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -1108,16 +1268,21 @@ type MemberUpdatedEvent struct {
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
 	//
 	// Example: 1.k3j9.abcdefgh.42
-	Cursor Cursor                 `json:"cursor"`
-	Data   MemberUpdatedData      `json:"data"`
-	Type   MemberUpdatedEventType `json:"type"`
+	Cursor Cursor `json:"cursor"`
+
+	// Data What a member is now.
+	Data MemberUpdatedData `json:"data"`
+
+	// Type Which event this is.
+	Type MemberUpdatedEventType `json:"type"`
 }
 
-// MemberUpdatedEventType defines model for MemberUpdatedEvent.Type.
+// MemberUpdatedEventType Which event this is.
 type MemberUpdatedEventType string
 
 // Message `conversation_id` and `seq` name a message everywhere.
 type Message struct {
+	// Body What the message says.
 	Body string `json:"body"`
 
 	// ConversationId An opaque name; compare it, and nothing else.
@@ -1128,16 +1293,22 @@ type Message struct {
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
-	CreatedAt Time  `json:"created_at"`
-	EditedAt  *Time `json:"edited_at"`
+	CreatedAt Time `json:"created_at"`
+
+	// EditedAt When the message was last changed; null = never.
+	EditedAt *Time `json:"edited_at"`
 
 	// IdempotencyKey In the sender's own copies only.
 	IdempotencyKey *string `json:"idempotency_key,omitempty"`
 
 	// Kind How a message's body is to be read.
-	Kind     MessageKind `json:"kind"`
-	Mentions []Id        `json:"mentions"`
-	Recalled bool        `json:"recalled"`
+	Kind MessageKind `json:"kind"`
+
+	// Mentions Users who are to be noticed.
+	Mentions []Id `json:"mentions"`
+
+	// Recalled Whether the sender took the message back.
+	Recalled bool `json:"recalled"`
 
 	// ReplyTo The seq of a message in the same conversation.
 	ReplyTo *int64 `json:"reply_to"`
@@ -1145,11 +1316,15 @@ type Message struct {
 	// SenderId An opaque name; compare it, and nothing else.
 	//
 	// Example: 023pbqc03ztkt
-	SenderId Id    `json:"sender_id"`
-	Seq      int64 `json:"seq"`
+	SenderId Id `json:"sender_id"`
+
+	// Seq The message's number in its conversation, gap-free from 1.
+	Seq int64 `json:"seq"`
 }
 
-// MessageCreatedEvent defines model for MessageCreatedEvent.
+// MessageCreatedEvent A message came into one of the user's conversations, be it the user's own.
+//
+// Example: {"at":"2026-09-01T10:12:00.000Z","cursor":"1.k3j9.abcdefgh.42","data":{"body":"Hello, Bob.","conversation_id":"026xbm4035yf0","created_at":"2026-09-01T10:12:00.000Z","edited_at":null,"kind":"text","mentions":[],"recalled":false,"reply_to":null,"sender_id":"0231rhm05bxze","seq":7},"type":"message.created"}
 type MessageCreatedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -1162,25 +1337,35 @@ type MessageCreatedEvent struct {
 	Cursor Cursor `json:"cursor"`
 
 	// Data `conversation_id` and `seq` name a message everywhere.
-	Data Message                 `json:"data"`
+	Data Message `json:"data"`
+
+	// Type Which event this is.
 	Type MessageCreatedEventType `json:"type"`
 }
 
-// MessageCreatedEventType defines model for MessageCreatedEvent.Type.
+// MessageCreatedEventType Which event this is.
 type MessageCreatedEventType string
 
 // MessageKind How a message's body is to be read.
 type MessageKind string
 
-// PollResult defines model for PollResult.
+// PollResult What the inbox has after a position.
 type PollResult struct {
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
 	//
 	// Example: 1.k3j9.abcdefgh.42
-	Cursor  Cursor     `json:"cursor"`
-	Events  []Event    `json:"events"`
-	HasMore bool       `json:"has_more"`
-	Reset   *ResetData `json:"reset,omitempty"`
+	Cursor Cursor `json:"cursor"`
+
+	// Events What came after the position, oldest first; empty when nothing did.
+	Events []Event `json:"events"`
+
+	// HasMore Whether there is more already; ask again at once.
+	HasMore bool `json:"has_more"`
+
+	// Reset Why the inbox cannot go on from the given position, and where it does.
+	//
+	// Example: {"cursor":"1.k3j9.abcdefgh.42","reason":"too_old"}
+	Reset *ResetData `json:"reset,omitempty"`
 }
 
 // Position A cursor, `begin` or `now`. Anything else is `invalid_cursor`.
@@ -1191,44 +1376,63 @@ type Position = string
 // Problem RFC 9457.
 type Problem struct {
 	// Code What went wrong, for programs. Codes are never renamed; new ones may come.
-	Code      ProblemCode   `json:"code"`
-	Detail    string        `json:"detail"`
-	Errors    *[]FieldError `json:"errors,omitempty"`
-	RequestId string        `json:"request_id"`
-	Status    int           `json:"status"`
-	Title     string        `json:"title"`
-	Type      string        `json:"type"`
+	Code ProblemCode `json:"code"`
+
+	// Detail What is wrong, for people.
+	Detail string `json:"detail"`
+
+	// Errors The fields at fault, when single ones are.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequestId The same as the header `X-Request-ID`; the log has it.
+	RequestId string `json:"request_id"`
+
+	// Status The status of HTTP.
+	Status int `json:"status"`
+
+	// Title What the code means, for people; the same for all problems of the code.
+	Title string `json:"title"`
+
+	// Type The code as a URI.
+	Type string `json:"type"`
 }
 
 // ProblemCode What went wrong, for programs. Codes are never renamed; new ones may come.
 type ProblemCode string
 
-// Profile defines model for Profile.
+// Profile What anybody signed in may see of a user.
 type Profile struct {
-	AvatarUrl   *string `json:"avatar_url"`
-	DisplayName string  `json:"display_name"`
+	// AvatarUrl Where the user's picture is; null = there is none.
+	AvatarUrl *string `json:"avatar_url"`
+
+	// DisplayName How others see the user.
+	DisplayName string `json:"display_name"`
 
 	// Id An opaque name; compare it, and nothing else.
 	//
 	// Example: 023pbqc03ztkt
-	Id       Id     `json:"id"`
+	Id Id `json:"id"`
+
+	// Username The name the user signs in with; unique whatever the case.
 	Username string `json:"username"`
 }
 
-// ProfileList defines model for ProfileList.
+// ProfileList A part of a list of users.
 type ProfileList struct {
+	// Items The entries of this part.
 	Items []Profile `json:"items"`
 
 	// Next Give it back as `after` for the following part; null = this is the last.
 	Next *string `json:"next"`
 }
 
-// PutMemberRequest defines model for PutMemberRequest.
+// PutMemberRequest What the user is to be in the group.
 type PutMemberRequest struct {
+	// Role What a member is in a group, and so what the member may do.
 	Role *Role `json:"role,omitempty"`
 }
 
-// ReadState defines model for ReadState.
+// ReadState How far a user has read a conversation.
 type ReadState struct {
 	// ConversationId An opaque name; compare it, and nothing else.
 	//
@@ -1239,32 +1443,39 @@ type ReadState struct {
 	LastSeq Seq `json:"last_seq"`
 
 	// ReadSeq A number in a conversation, gap-free from 1; 0 is before the first.
-	ReadSeq     Seq   `json:"read_seq"`
+	ReadSeq Seq `json:"read_seq"`
+
+	// UnreadCount Others' messages after `read_seq`; counting stops at `max_unread_count`.
 	UnreadCount int64 `json:"unread_count"`
 }
 
-// RefreshRequest defines model for RefreshRequest.
+// RefreshRequest What new tokens are given for.
 type RefreshRequest struct {
+	// RefreshToken The newest refresh token of the session.
 	RefreshToken string `json:"refresh_token"`
 }
 
-// RegisterRequest defines model for RegisterRequest.
+// RegisterRequest Who wants an account.
 type RegisterRequest struct {
 	// DeviceName What the session is called.
 	DeviceName *string `json:"device_name,omitempty"`
 
 	// DisplayName How others see the user; the username when it is empty.
 	DisplayName *string `json:"display_name,omitempty"`
-	Password    string  `json:"password"`
+
+	// Password What the user signs in with.
+	Password string `json:"password"`
 
 	// Username Letters, digits, dot, dash and underscore; unique whatever the case.
 	Username string `json:"username"`
 }
 
-// RequestState defines model for RequestState.
+// RequestState How far a friend request has come. Only a pending one can change.
 type RequestState string
 
-// ResetData defines model for ResetData.
+// ResetData Why the inbox cannot go on from the given position, and where it does.
+//
+// Example: {"cursor":"1.k3j9.abcdefgh.42","reason":"too_old"}
 type ResetData struct {
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
 	//
@@ -1278,10 +1489,10 @@ type ResetData struct {
 // ResetReason Why the inbox cannot continue; new reasons may come.
 type ResetReason string
 
-// Role defines model for Role.
+// Role What a member is in a group, and so what the member may do.
 type Role string
 
-// SendMessageRequest defines model for SendMessageRequest.
+// SendMessageRequest A message as its sender writes it.
 type SendMessageRequest struct {
 	// Body At most `max_message_length` characters, see `GET /v1/limits`.
 	Body string `json:"body"`
@@ -1299,7 +1510,7 @@ type SendMessageRequest struct {
 // Seq A number in a conversation, gap-free from 1; 0 is before the first.
 type Seq = int64
 
-// Session defines model for Session.
+// Session One device of a user.
 type Session struct {
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	//
@@ -1307,7 +1518,9 @@ type Session struct {
 	CreatedAt Time `json:"created_at"`
 
 	// Current Whether this is the session that asks.
-	Current    bool   `json:"current"`
+	Current bool `json:"current"`
+
+	// DeviceName What the session is called; empty when nobody said.
 	DeviceName string `json:"device_name"`
 
 	// ExpiresAt RFC 3339 in UTC with milliseconds.
@@ -1326,15 +1539,16 @@ type Session struct {
 	LastSeenAt Time `json:"last_seen_at"`
 }
 
-// SessionList defines model for SessionList.
+// SessionList The live sessions of a user.
 type SessionList struct {
+	// Items The entries of this part.
 	Items []Session `json:"items"`
 
 	// Next Give it back as `after` for the following part; null = this is the last.
 	Next *string `json:"next"`
 }
 
-// SessionRevokedData defines model for SessionRevokedData.
+// SessionRevokedData Which session has ended.
 type SessionRevokedData struct {
 	// SessionId An opaque name; compare it, and nothing else.
 	//
@@ -1342,7 +1556,9 @@ type SessionRevokedData struct {
 	SessionId Id `json:"session_id"`
 }
 
-// SessionRevokedEvent defines model for SessionRevokedEvent.
+// SessionRevokedEvent A session of the user has ended.
+//
+// Example: {"at":"2026-09-01T10:40:00.000Z","cursor":"1.k3j9.abcdefgh.54","data":{"session_id":"024zj2w004r88"},"type":"session.revoked"}
 type SessionRevokedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -1352,50 +1568,68 @@ type SessionRevokedEvent struct {
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
 	//
 	// Example: 1.k3j9.abcdefgh.42
-	Cursor Cursor                  `json:"cursor"`
-	Data   SessionRevokedData      `json:"data"`
-	Type   SessionRevokedEventType `json:"type"`
+	Cursor Cursor `json:"cursor"`
+
+	// Data Which session has ended.
+	Data SessionRevokedData `json:"data"`
+
+	// Type Which event this is.
+	Type SessionRevokedEventType `json:"type"`
 }
 
-// SessionRevokedEventType defines model for SessionRevokedEvent.Type.
+// SessionRevokedEventType Which event this is.
 type SessionRevokedEventType string
 
-// SetRemarkRequest defines model for SetRemarkRequest.
+// SetRemarkRequest What the user wants to remember about a friend.
 type SetRemarkRequest struct {
 	// Remark A private note; empty removes it.
 	Remark string `json:"remark"`
 }
 
-// SignIn defines model for SignIn.
+// SignIn A user, and the tokens of a session.
 type SignIn struct {
+	// AccessToken The token for every call, as `Authorization: Bearer`.
 	AccessToken string `json:"access_token"`
 
 	// ExpiresIn Seconds the access token is good for.
-	ExpiresIn    int    `json:"expires_in"`
+	ExpiresIn int `json:"expires_in"`
+
+	// RefreshToken The token for `POST /v1/auth/refresh`.
 	RefreshToken string `json:"refresh_token"`
 
 	// SessionId An opaque name; compare it, and nothing else.
 	//
 	// Example: 023pbqc03ztkt
-	SessionId Id              `json:"session_id"`
+	SessionId Id `json:"session_id"`
+
+	// TokenType How the access token is sent.
 	TokenType SignInTokenType `json:"token_type"`
-	User      User            `json:"user"`
+
+	// User What users see of themselves.
+	User User `json:"user"`
 }
 
-// SignInTokenType defines model for SignIn.TokenType.
+// SignInTokenType How the access token is sent.
 type SignInTokenType string
 
-// Snapshot defines model for Snapshot.
+// Snapshot Everything a client starts with. `cursor` was taken before the rest was read.
 type Snapshot struct {
+	// Conversations The 50 newest conversations; `GET /v1/conversations` has all.
 	Conversations []Conversation `json:"conversations"`
 
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
 	//
 	// Example: 1.k3j9.abcdefgh.42
-	Cursor               Cursor `json:"cursor"`
-	IncomingRequestCount int    `json:"incoming_request_count"`
-	Limits               Limits `json:"limits"`
-	Me                   User   `json:"me"`
+	Cursor Cursor `json:"cursor"`
+
+	// IncomingRequestCount How many friend requests wait for the user's answer.
+	IncomingRequestCount int `json:"incoming_request_count"`
+
+	// Limits Every limit that is in force. More may come.
+	Limits Limits `json:"limits"`
+
+	// Me What users see of themselves.
+	Me User `json:"me"`
 }
 
 // Time RFC 3339 in UTC with milliseconds.
@@ -1403,7 +1637,7 @@ type Snapshot struct {
 // Example: 2026-09-01T10:12:00.000Z
 type Time = time.Time
 
-// UpdateGroupRequest defines model for UpdateGroupRequest.
+// UpdateGroupRequest What is to change of the group; what is not given stays.
 type UpdateGroupRequest struct {
 	// Description What the group is about.
 	Description *string `json:"description,omitempty"`
@@ -1418,7 +1652,7 @@ type UpdateGroupRequest struct {
 	Visibility *Visibility `json:"visibility,omitempty"`
 }
 
-// UpdateMeRequest defines model for UpdateMeRequest.
+// UpdateMeRequest What is to change of the account; what is not given stays.
 type UpdateMeRequest struct {
 	// AcceptMessagesFrom From whom a user takes private messages.
 	AcceptMessagesFrom *Acceptance `json:"accept_messages_from,omitempty"`
@@ -1430,22 +1664,28 @@ type UpdateMeRequest struct {
 	DisplayName *string `json:"display_name,omitempty"`
 }
 
-// User defines model for User.
+// User What users see of themselves.
 type User struct {
 	// AcceptMessagesFrom From whom a user takes private messages.
 	AcceptMessagesFrom Acceptance `json:"accept_messages_from"`
-	AvatarUrl          *string    `json:"avatar_url"`
+
+	// AvatarUrl Where the user's picture is; null = there is none.
+	AvatarUrl *string `json:"avatar_url"`
 
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
-	CreatedAt   Time   `json:"created_at"`
+	CreatedAt Time `json:"created_at"`
+
+	// DisplayName How others see the user.
 	DisplayName string `json:"display_name"`
 
 	// Id An opaque name; compare it, and nothing else.
 	//
 	// Example: 023pbqc03ztkt
-	Id       Id     `json:"id"`
+	Id Id `json:"id"`
+
+	// Username The name the user signs in with; unique whatever the case.
 	Username string `json:"username"`
 }
 
@@ -1481,8 +1721,11 @@ type Conflict = Problem
 // Forbidden RFC 9457.
 type Forbidden = Problem
 
-// FriendRequestChanged defines model for FriendRequestChanged.
+// FriendRequestChanged Somebody asks somebody to become a friend.
 type FriendRequestChanged = FriendRequest
+
+// GroupChanged `my_role` is absent for somebody who is no member, and in events, which many read.
+type GroupChanged = Group
 
 // Internal RFC 9457.
 type Internal = Problem
@@ -1502,10 +1745,10 @@ type OneGroup = Group
 // PayloadTooLarge RFC 9457.
 type PayloadTooLarge = Problem
 
-// SignedIn defines model for SignedIn.
+// SignedIn A user, and the tokens of a session.
 type SignedIn = SignIn
 
-// SomeGroups defines model for SomeGroups.
+// SomeGroups A part of a list of groups.
 type SomeGroups = GroupList
 
 // TooManyRequests RFC 9457.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html/template"
 	"io/fs"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -76,6 +77,7 @@ type field struct {
 
 type answer struct {
 	Status, Description string
+	Codes               []string // of the problem, for errors
 }
 
 type section struct {
@@ -125,7 +127,7 @@ func sections(spec *openapi3.T) []section {
 			if len(op.Tags) > 0 {
 				tag = op.Tags[0]
 			}
-			byTag[tag] = append(byTag[tag], describe(method, path, op))
+			byTag[tag] = append(byTag[tag], describe(spec, method, path, op))
 		}
 	}
 	var all []section
@@ -143,17 +145,19 @@ func sections(spec *openapi3.T) []section {
 	return all
 }
 
-func describe(method, path string, op *openapi3.Operation) operation {
+func describe(spec *openapi3.T, method, path string, op *openapi3.Operation) operation {
 	described := operation{
 		Method: method, Path: path, ID: op.OperationID, Summary: op.Summary, Description: op.Description, Security: "none",
 	}
-	if op.Security != nil && len(*op.Security) > 0 {
-		var names []string
-		for _, requirement := range *op.Security {
-			for name := range requirement {
-				names = append(names, name)
-			}
-		}
+	security := spec.Security
+	if op.Security != nil {
+		security = *op.Security
+	}
+	var names []string
+	for _, requirement := range security {
+		names = slices.AppendSeq(names, maps.Keys(requirement))
+	}
+	if len(names) > 0 {
 		described.Security = strings.Join(names, " or ")
 	}
 	for _, p := range op.Parameters {
@@ -167,10 +171,25 @@ func describe(method, path string, op *openapi3.Operation) operation {
 		if response.Value.Description != nil {
 			text = *response.Value.Description
 		}
-		described.Answers = append(described.Answers, answer{Status: status, Description: text})
+		described.Answers = append(described.Answers, answer{Status: status, Description: text, Codes: codesOf(op, response.Value)})
 	}
 	slices.SortFunc(described.Answers, func(a, b answer) int { return strings.Compare(a.Status, b.Status) })
 	return described
+}
+
+// codesOf returns the error codes that an operation may give with an answer: those of its x-error-codes that the answer has as examples.
+func codesOf(op *openapi3.Operation, response *openapi3.Response) (codes []string) {
+	listed, _ := op.Extensions["x-error-codes"].([]any)
+	problem := response.Content.Get("application/problem+json")
+	if problem == nil {
+		return nil
+	}
+	for _, value := range listed {
+		if code, isText := value.(string); isText && problem.Examples[code] != nil {
+			codes = append(codes, code)
+		}
+	}
+	return codes
 }
 
 // bodyFields lists the properties of an operation's JSON body, nil when it has none.

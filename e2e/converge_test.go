@@ -1,0 +1,293 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"longwire/client"
+)
+
+// crowd is a few people who do all sorts of things, and what they did it with. Ada is the one whose devices are compared.
+type crowd struct {
+	t        *testing.T
+	ada      *person
+	people   []*person // drawing prefers the first
+	groups   []string
+	requests []string
+	talks    map[string]int64 // conversation → its newest message
+}
+
+// somebody draws a person, at some node.
+func (w *crowd) somebody(rt *rapid.T, what string) *person {
+	return rapid.SampledFrom(w.people).Draw(rt, what).at(rapid.IntRange(0, 1).Draw(rt, "node"))
+}
+
+// another draws somebody else.
+func (w *crowd) another(rt *rapid.T, but *person) *person {
+	others := slices.DeleteFunc(slices.Clone(w.people), func(p *person) bool { return p.id == but.id })
+	return rapid.SampledFrom(others).Draw(rt, "the other")
+}
+
+func (w *crowd) group(rt *rapid.T) string { return rapid.SampledFrom(w.groups).Draw(rt, "group") }
+
+// said notes a message.
+func (w *crowd) said(message client.Message, err error) error {
+	if err == nil {
+		w.talks[message.ConversationID] = max(w.talks[message.ConversationID], message.Seq)
+	}
+	return err
+}
+
+// actions is what people may do. An action draws who does it and with what; that the server refuses it is no fault, because whether
+// it is allowed depends on what was done before. To have another kind of event tested, add what causes it here, and a case to applyEvent.
+var actions = map[string]func(ctx context.Context, w *crowd, rt *rapid.T) error{
+	"say": func(ctx context.Context, w *crowd, rt *rapid.T) error {
+		from := w.somebody(rt, "sender")
+		return w.said(from.SendToUser(ctx, w.another(rt, from).id, client.SendMessageRequest{Body: rapid.StringMatching(`[a-zé😀]{1,9}`).Draw(rt, "body")}))
+	},
+	"tell": func(ctx context.Context, w *crowd, rt *rapid.T) error {
+		return w.said(w.somebody(rt, "sender").SendToGroup(ctx, w.group(rt), client.SendMessageRequest{Body: "to all"}))
+	},
+	"read": func(ctx context.Context, w *crowd, rt *rapid.T) error {
+		if len(w.talks) == 0 {
+			return nil
+		}
+		id := rapid.SampledFrom(slices.Sorted(maps.Keys(w.talks))).Draw(rt, "conversation")
+		_, err := w.somebody(rt, "reader").MarkRead(ctx, id, w.talks[id]-rapid.Int64Range(0, w.talks[id]).Draw(rt, "back"))
+		return err
+	},
+	"ask": func(ctx context.Context, w *crowd, rt *rapid.T) error {
+		from := w.somebody(rt, "asker")
+		request, err := from.RequestFriend(ctx, client.FriendRequestRequest{UserID: w.another(rt, from).id})
+		if err == nil {
+			w.requests = append(w.requests, request.ID)
+		}
+		return err
+	},
+	"answer": func(ctx context.Context, w *crowd, rt *rapid.T) error {
+		if len(w.requests) == 0 {
+			return nil
+		}
+		who, id := w.somebody(rt, "who answers"), w.requests[len(w.requests)-1]
+		switch rapid.IntRange(0, 3).Draw(rt, "answer") {
+		case 0:
+			return who.CancelFriendRequest(ctx, id)
+		case 1:
+			_, err := who.DeclineFriendRequest(ctx, id)
+			return err
+		default:
+			_, err := who.AcceptFriendRequest(ctx, id)
+			return err
+		}
+	},
+	"unfriend": func(ctx context.Context, w *crowd, rt *rapid.T) error {
+		who := w.somebody(rt, "who")
+		return who.RemoveFriend(ctx, w.another(rt, who).id)
+	},
+	"block": func(ctx context.Context, w *crowd, rt *rapid.T) error {
+		who := w.somebody(rt, "who")
+		return who.Block(ctx, w.another(rt, who).id)
+	},
+	"unblock": func(ctx context.Context, w *crowd, rt *rapid.T) error {
+		who := w.somebody(rt, "who")
+		return who.Unblock(ctx, w.another(rt, who).id)
+	},
+	"found": func(ctx context.Context, w *crowd, rt *rapid.T) error {
+		who := w.somebody(rt, "owner")
+		group, err := who.CreateGroup(ctx, client.CreateGroupRequest{
+			Name: "Club", Visibility: client.VisibilityPublic, Members: []string{w.another(rt, who).id},
+			JoinPolicy: rapid.SampledFrom([]client.JoinPolicy{client.JoinPolicyOpen, client.JoinPolicyApproval, client.JoinPolicyInvite}).Draw(rt, "policy"),
+		})
+		if err == nil {
+			w.groups = append(w.groups, group.ID)
+		}
+		return err
+	},
+	"rename": func(ctx context.Context, w *crowd, rt *rapid.T) error {
+		_, err := w.somebody(rt, "who").UpdateGroup(ctx, w.group(rt), client.UpdateGroupRequest{Name: new(rapid.StringMatching(`[a-z]{3}`).Draw(rt, "name"))})
+		return err
+	},
+	"join": func(ctx context.Context, w *crowd, rt *rapid.T) error {
+		_, err := w.somebody(rt, "who").JoinGroup(ctx, w.group(rt))
+		return err
+	},
+	"leave": func(ctx context.Context, w *crowd, rt *rapid.T) error {
+		return w.somebody(rt, "who").LeaveGroup(ctx, w.group(rt))
+	},
+	"put": func(ctx context.Context, w *crowd, rt *rapid.T) error {
+		role := rapid.SampledFrom([]client.Role{"", client.RoleMember, client.RoleAdmin, client.RoleOwner}).Draw(rt, "role")
+		_, err := w.somebody(rt, "who").PutMember(ctx, w.group(rt), w.somebody(rt, "member").id, role)
+		return err
+	},
+	"remove": func(ctx context.Context, w *crowd, rt *rapid.T) error {
+		return w.somebody(rt, "who").RemoveMember(ctx, w.group(rt), w.somebody(rt, "member").id)
+	},
+	"dissolve": func(ctx context.Context, w *crowd, rt *rapid.T) error {
+		if len(w.groups) < 2 {
+			return nil
+		}
+		return w.somebody(rt, "who").DissolveGroup(ctx, w.group(rt))
+	},
+}
+
+// often is how many times as often as others an action is drawn. Without it most of what people do is refused, because they are no friends.
+var often = map[string]int{"say": 5, "tell": 5, "read": 5, "ask": 4, "answer": 4, "put": 3, "join": 2, "found": 2}
+
+// lots is what actions are drawn from: first each of them once, and then again those that are to come more often. Drawing
+// prefers what stands first.
+func lots() []string {
+	names := slices.Sorted(maps.Keys(actions))
+	slices.SortStableFunc(names, func(a, b string) int { return often[b] - often[a] })
+	all := slices.Clone(names)
+	for round := 1; round < 5; round++ {
+		for _, name := range names {
+			if often[name] > round {
+				all = append(all, name)
+			}
+		}
+	}
+	return all
+}
+
+// act does one thing, and returns what is not merely a refusal.
+func (w *crowd) act(ctx context.Context, rt *rapid.T, name string) error {
+	err := actions[name](ctx, w, rt)
+	var problem *client.Problem
+	if errors.As(err, &problem) && problem.Status >= 400 && problem.Status < 500 && problem.Status != http.StatusUnprocessableEntity {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// newCrowd begins with people who know each other and have a group.
+func newCrowd(t *testing.T, d *deployment) *crowd {
+	t.Helper()
+	people := d.people(t, "bob", "ada", "cleo")
+	bob, ada, cleo := people[0], people[1], people[2]
+	befriend(t, ada, bob)
+	w := &crowd{t: t, people: people, ada: ada, groups: []string{bob.group(ada), ada.group(bob, cleo)}, talks: map[string]int64{}}
+	require.NoError(t, w.said(bob.say(ada, "There is something unread already."), nil))
+	require.NoError(t, w.said(bob.tell(w.groups[0], "Here too."), nil))
+	return w
+}
+
+// catchUp has a device read its inbox from where it is up to target, on transports, nodes and in portions that are drawn. Now and
+// then the device forgets how far it was and applies events again.
+func catchUp(ctx context.Context, rt *rapid.T, p *person, r *replica, target client.Cursor) error {
+	before := r.cursor
+	for place(r.cursor) < place(target) {
+		reader := p.at(rapid.IntRange(0, 1).Draw(rt, "node"))
+		portion := rapid.IntRange(1, 7).Draw(rt, "portion")
+		how := rapid.SampledFrom([]string{"get", "poll", "stream", "again"}).Draw(rt, "transport")
+		if how == "again" {
+			r.cursor, before = before, r.cursor
+			if place(r.cursor) > place(before) {
+				r.cursor = before
+			}
+			how = "get"
+		}
+		var events []client.Event
+		switch how {
+		case "stream":
+			ctx, cancel := context.WithTimeout(ctx, patience)
+			for event, err := range reader.Stream(ctx, client.StreamOptions{Cursor: r.cursor}) {
+				if err != nil {
+					cancel()
+					return err
+				}
+				if event.Cursor != "" {
+					events = append(events, event)
+				}
+				if len(events) == min(portion, int(place(target)-place(r.cursor))) {
+					break
+				}
+			}
+			cancel()
+		default:
+			options := client.PollOptions{Cursor: r.cursor, Limit: portion}
+			if how == "poll" {
+				options.Wait = 5 * time.Second
+			}
+			part, err := reader.Poll(ctx, options)
+			if err != nil {
+				return err
+			}
+			if part.Reset != nil {
+				return fmt.Errorf("reset: %s", part.Reset.Reason)
+			}
+			events = part.Events
+		}
+		for _, event := range events {
+			if event.Cursor == "" {
+				continue
+			}
+			if place(event.Cursor) != place(r.cursor)+1 {
+				return fmt.Errorf("after %s came %s", r.cursor, event.Cursor)
+			}
+			if err := r.applyEvent(ctx, event); err != nil {
+				return err
+			}
+			r.cursor = event.Cursor
+		}
+	}
+	return nil
+}
+
+// TestDevicesConverge: a device that was away shows, from its inbox alone, what the server shows the others. What the people do, in which
+// portions and by which transports the device comes back, is drawn; a failure is shrunk to the fewest actions that show it.
+func TestDevicesConverge(t *testing.T) {
+	onBoth(t, func(t *testing.T, d *deployment) {
+		names := lots()
+		applied := map[client.EventType]int{}
+		rapid.Check(t, func(rt *rapid.T) {
+			ctx := t.Context()
+			w := newCrowd(t, d)
+			ada := w.ada
+			away, err := fetch(ctx, ada.Client)
+			require.NoError(rt, err)
+			for range rapid.IntRange(1, 3).Draw(rt, "absences") {
+				for range rapid.IntRange(1, 30).Draw(rt, "actions") {
+					require.NoError(rt, w.act(ctx, rt, rapid.SampledFrom(names).Draw(rt, "action")))
+				}
+				shown, err := fetch(ctx, ada.Client)
+				require.NoError(rt, err)
+				require.NoError(rt, catchUp(ctx, rt, ada, away, shown.cursor))
+				require.Equal(rt, shown.shown(), away.shown(), "by what the server shows, and by events")
+			}
+			for kind, times := range away.applied {
+				applied[kind] += times
+			}
+		})
+		t.Logf("events applied: %v", applied)
+	})
+}
+
+// TestEveryEventCanBeApplied: what the specification says may come has a case in applyEvent.
+func TestEveryEventCanBeApplied(t *testing.T) {
+	t.Parallel()
+	d := sharedDeployment(t, embedded)
+	p := d.person(t, 0, "ada")
+	for kind, mapped := range d.doc.Components.Schemas["Event"].Value.Discriminator.Mapping {
+		r, err := fetch(t.Context(), p.Client)
+		require.NoError(t, err)
+		text, err := json.Marshal(d.doc.Components.Schemas[mapped.Ref[len("#/components/schemas/"):]].Value.Example)
+		require.NoError(t, err)
+		var event client.Event
+		require.NoError(t, json.Unmarshal(text, &event))
+		assert.NoError(t, r.applyEvent(t.Context(), event), kind)
+	}
+}

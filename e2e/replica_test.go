@@ -1,0 +1,260 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"longwire/client"
+)
+
+// replica is what a device knows of its user's world, made as docs/protocol.md says a client makes it: from a snapshot, and
+// then from events alone, applied in order. Nothing is counted up or down: events are absolute, and applying one twice is harmless.
+type replica struct {
+	c       *client.Client
+	me      string
+	applied map[client.EventType]int // how often, for the log
+
+	cursor   client.Cursor
+	friends  map[string]client.Friend
+	requests map[string]client.FriendRequest // pending, both ways
+	groups   map[string]client.Group         // without my_role
+	members  map[string]map[string]client.Role
+	talks    map[string]*talk
+}
+
+// talk is what a device knows of a conversation.
+type talk struct {
+	kind         client.ConversationKind
+	peer         string
+	last         *client.Message
+	lastSeq      int64
+	readSeq      int64
+	peerReadSeq  int64
+	lastActivity time.Time
+
+	// unread was told when the newest message was unreadAt; what others said later comes on top.
+	unread   int64
+	unreadAt int64
+	later    map[int64]bool
+}
+
+func (t *talk) unreadCount() int64 {
+	count := t.unread
+	for seq := range t.later {
+		if seq > t.unreadAt && seq > t.readSeq {
+			count++
+		}
+	}
+	return count
+}
+
+// fetch makes a replica of what the server shows now. The cursor was taken before everything else.
+func fetch(ctx context.Context, c *client.Client) (*replica, error) {
+	snapshot, err := c.Sync(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &replica{
+		c: c, me: snapshot.Me.ID, applied: map[client.EventType]int{}, cursor: snapshot.Cursor, friends: map[string]client.Friend{}, requests: map[string]client.FriendRequest{},
+		groups: map[string]client.Group{}, members: map[string]map[string]client.Role{}, talks: map[string]*talk{},
+	}
+	for _, conversation := range snapshot.Conversations {
+		r.set(conversation)
+	}
+	for friend, err := range client.All(ctx, c.Friends) {
+		if err != nil {
+			return nil, err
+		}
+		r.friends[friend.User.ID] = friend
+	}
+	incoming := 0
+	for _, direction := range []client.Direction{client.DirectionIncoming, client.DirectionOutgoing} {
+		list, err := c.FriendRequests(ctx, direction, client.Page{Limit: 200})
+		if err != nil {
+			return nil, err
+		}
+		for _, request := range list.Items {
+			r.requests[request.ID] = request
+		}
+		if direction == client.DirectionIncoming {
+			incoming = len(list.Items)
+		}
+	}
+	for group, err := range client.All(ctx, c.MyGroups) {
+		if err != nil {
+			return nil, err
+		}
+		if err := r.meet(ctx, group); err != nil {
+			return nil, err
+		}
+	}
+	if incoming != snapshot.IncomingRequestCount {
+		return nil, fmt.Errorf("the snapshot counts %d open requests, the list has %d", snapshot.IncomingRequestCount, incoming)
+	}
+	return r, nil
+}
+
+// set takes over a conversation as the server shows it.
+func (r *replica) set(c client.Conversation) {
+	t := &talk{
+		kind: c.Kind, last: c.LastMessage, lastSeq: c.LastSeq, readSeq: c.ReadSeq, unread: c.UnreadCount, unreadAt: c.LastSeq,
+		lastActivity: c.LastActivityAt, later: map[int64]bool{},
+	}
+	if c.Peer != nil {
+		t.peer = c.Peer.ID
+	}
+	if c.PeerReadSeq != nil {
+		t.peerReadSeq = *c.PeerReadSeq
+	}
+	r.talks[c.ID] = t
+}
+
+// meet learns about a group that the device did not know: its members and its conversation are asked for, because no event tells them.
+func (r *replica) meet(ctx context.Context, group client.Group) error {
+	group.MyRole = nil
+	r.groups[group.ID] = group
+	members := map[string]client.Role{}
+	for member, err := range client.All(ctx, func(ctx context.Context, page client.Page) (client.List[client.Member], error) {
+		return r.c.Members(ctx, group.ID, page)
+	}) {
+		if gone(err) {
+			return nil // a later event says so
+		}
+		if err != nil {
+			return err
+		}
+		members[member.User.ID] = member.Role
+	}
+	r.members[group.ID] = members
+	return r.meetTalk(ctx, group.ID)
+}
+
+// meetTalk asks for a conversation that the device did not know.
+func (r *replica) meetTalk(ctx context.Context, id string) error {
+	conversation, err := r.c.Conversation(ctx, id)
+	if gone(err) {
+		return nil
+	}
+	if err == nil {
+		r.set(conversation)
+	}
+	return err
+}
+
+// gone tells that the server does not show something (any more).
+func gone(err error) bool {
+	var problem *client.Problem
+	return errors.As(err, &problem) && (problem.Status == http.StatusNotFound || problem.Status == http.StatusForbidden)
+}
+
+// applyEvent brings the replica up to an event. Every type of the specification has a case; a test sees to it.
+func (r *replica) applyEvent(ctx context.Context, event client.Event) error {
+	r.applied[event.Type]++
+	switch data := event.Value().(type) {
+	case client.Message:
+		return r.applyMessage(ctx, data)
+	case client.ConversationReadData:
+		r.applyRead(data)
+	case client.FriendRequest: // created and updated
+		if data.State == client.RequestStatePending {
+			r.requests[data.ID] = data
+		} else {
+			delete(r.requests, data.ID)
+		}
+	case client.Friend:
+		r.friends[data.User.ID] = data
+	case client.FriendRemovedData:
+		delete(r.friends, data.UserID)
+	case client.Group: // created and updated
+		if _, known := r.groups[data.ID]; !known {
+			return r.meet(ctx, data)
+		}
+		r.groups[data.ID] = data
+	case client.GroupDissolvedData:
+		r.forget(data.GroupID)
+	case client.MemberJoinedData:
+		if data.User.ID == r.me {
+			return r.meet(ctx, data.Group)
+		}
+		r.groups[data.Group.ID] = data.Group
+		r.setRole(data.Group.ID, data.User.ID, data.Role)
+	case client.MemberLeftData:
+		if data.UserID == r.me {
+			r.forget(data.GroupID)
+			return nil
+		}
+		if group, known := r.groups[data.GroupID]; known {
+			group.MemberCount = data.MemberCount
+			r.groups[data.GroupID] = group
+		}
+		delete(r.members[data.GroupID], data.UserID)
+	case client.MemberUpdatedData:
+		r.setRole(data.GroupID, data.UserID, data.Role)
+	case client.SessionRevokedData: // the list of sessions is fetched when somebody looks at it
+	default:
+		return fmt.Errorf("nobody knows how to apply %s: %s", event.Type, event.Data)
+	}
+	return nil
+}
+
+func (r *replica) applyMessage(ctx context.Context, message client.Message) error {
+	t := r.talks[message.ConversationID]
+	if t == nil {
+		return r.meetTalk(ctx, message.ConversationID)
+	}
+	if message.SenderID != r.me {
+		t.later[message.Seq] = true
+	}
+	if message.Seq >= t.lastSeq {
+		t.last, t.lastSeq, t.lastActivity = &message, message.Seq, message.CreatedAt
+	}
+	return nil
+}
+
+func (r *replica) applyRead(read client.ConversationReadData) {
+	t := r.talks[read.ConversationID]
+	switch {
+	case t == nil:
+	case read.UserID != r.me:
+		t.peerReadSeq = max(t.peerReadSeq, read.ReadSeq)
+	case read.ReadSeq > t.readSeq:
+		t.readSeq, t.unread, t.unreadAt = read.ReadSeq, *read.UnreadCount, t.lastSeq
+	}
+}
+
+func (r *replica) setRole(group, user string, role client.Role) {
+	if members := r.members[group]; members != nil {
+		members[user] = role
+	}
+}
+
+func (r *replica) forget(group string) {
+	delete(r.groups, group)
+	delete(r.members, group)
+	delete(r.talks, group)
+}
+
+// shown is what a user would see, in a form that can be compared.
+func (r *replica) shown() map[string]any {
+	all := map[string]any{}
+	for id, friend := range r.friends {
+		all["friend "+id] = friend
+	}
+	for id, request := range r.requests {
+		all["request "+id] = request
+	}
+	for id, group := range r.groups {
+		all["group "+id] = group
+		all["members "+id] = r.members[id]
+	}
+	for id, t := range r.talks {
+		all["conversation "+id] = map[string]any{
+			"kind": t.kind, "peer": t.peer, "last": t.last, "last_seq": t.lastSeq, "read_seq": t.readSeq, "peer_read_seq": t.peerReadSeq,
+			"unread_count": t.unreadCount(), "last_activity_at": t.lastActivity,
+		}
+	}
+	return all
+}
