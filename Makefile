@@ -4,6 +4,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 IMAGE   ?= longwire:$(VERSION)
 FUZZ    ?= 30s
+SOAK    ?= 10m
 
 # The linter and the generator have a go.mod of their own, so that what they need never touches ours. They are built once.
 TOOLS    := $(CURDIR)/bin/tools
@@ -38,6 +39,11 @@ fuzz: ## run each fuzz test for 30s, or for FUZZ=2m
 chaos: ## attack a cluster with 120 faults and a million deliveries, about ten minutes
 	scripts/with-servers $(GO) test ./e2e -count=1 -run '^TestChaos$$' -timeout 60m -v -args -chaos.race=false -chaos.faults=120 \
 		-chaos.nodes=3 -chaos.members=50 -chaos.pace=150ms -chaos.deliveries=1000000 -chaos.minutes=30
+
+.PHONY: soak
+soak: ## load two nodes for ten minutes and check that what they take stays the same; SOAK=1h for longer
+	scripts/with-servers $(GO) test ./e2e -count=1 -run '^TestSoak$$' -timeout 24h -v -args -soak.race=false -soak.time=$(SOAK) \
+		-soak.people=40 -soak.pace=1s
 
 .PHONY: bench
 bench: ## measure it beside a bare loop that keeps nothing, less than five minutes; BENCH=--full for all

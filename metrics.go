@@ -46,3 +46,12 @@ func observeBatches(registry prometheus.Registerer) func(chat.Batch) {
 		}
 	}
 }
+
+// countRefusals returns what the sender tells of messages that it did not take.
+func countRefusals(registry prometheus.Registerer) func(chat.Refusal) {
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "longwire_writer_refused_total", Help: "Messages that were not queued, by whose share of the queue was used up.",
+	}, []string{"share"})
+	registry.MustRegister(refused)
+	return func(why chat.Refusal) { refused.WithLabelValues(string(why)).Inc() }
+}

@@ -98,7 +98,7 @@ func (n *node) assemble(ctx context.Context) error {
 	var service *chat.Service
 	n.hub, err = realtime.New(ctx, realtime.Config{
 		Node: n.name(), StreamLength: n.streamLength(), MaxStreamsPerUser: n.cfg.MaxStreamsPerUser, MaxStreams: n.cfg.MaxStreams,
-		HeadCheck: n.cfg.HeadCheck, Logger: n.logger, Registerer: n.registry,
+		HeadCheck: n.cfg.HeadCheck, SourceReads: max(n.cfg.MySQLConnections/4, 1), Logger: n.logger, Registerer: n.registry,
 		OnSessionEnded: func(session chat.ID) { service.SessionEnded(session) },
 	}, rdb, n.db)
 	if err != nil {
@@ -106,7 +106,7 @@ func (n *node) assemble(ctx context.Context) error {
 	}
 	n.sender = chat.NewSender(n.db, n.hub, chat.SenderOptions{
 		Queue: n.cfg.WriterQueue, Batch: n.cfg.WriterBatch, Rows: batchRows, Writers: n.writers(),
-		Observe: observeBatches(n.registry),
+		Observe: observeBatches(n.registry), Refused: countRefusals(n.registry),
 		Log: func(ctx context.Context, err error, messages int) {
 			n.logger.ErrorContext(ctx, "messages were not stored", "error", err, "messages", messages)
 		},
@@ -144,8 +144,12 @@ func (n *node) makeServers(service *chat.Service, rdb redis.UniversalClient) err
 	if err != nil {
 		return err
 	}
+	limiter := realtime.NewLimiter(rdb)
+	if err := limiter.Report(n.logger, n.registry); err != nil {
+		return err
+	}
 	api, err := handlers.New(handlers.Config{
-		Service: service, Inboxes: handlers.FromHub(n.hub), Limiter: realtime.NewLimiter(rdb), Ready: n.hub.Ready,
+		Service: service, Inboxes: handlers.FromHub(n.hub), Limiter: limiter, Ready: n.hub.Ready,
 		Logger: n.logger, Registerer: n.registry, Pages: pages, PagePaths: web.Paths,
 		ParkStreams: n.cfg.ParkStreams, TrustedProxies: n.cfg.TrustedProxies, RateLimit: n.cfg.RateLimit, MaxBodyBytes: n.cfg.MaxBodyBytes,
 		StreamLifetime: n.cfg.StreamLifetime, Heartbeat: n.cfg.Heartbeat, WriteTimeout: n.cfg.StreamWriteTimeout, MaxPollWait: n.cfg.MaxPollWait,

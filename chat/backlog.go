@@ -15,12 +15,14 @@ import (
 // second one beside the first begins only for a batch that is worth it, or when
 // the first takes long.
 type backlog struct {
-	limit int // messages that may wait
+	limit   int           // messages that may wait
+	refused func(Refusal) // told why a message was not queued; nil = nobody is
 
 	mu      sync.Mutex
 	begin   sync.Cond   // signalled when a writer may begin or there will be no more; its lock is mu
 	waiting []*sending  // the oldest first; guarded by mu
 	rows    int         // inbox rows that waiting costs; guarded by mu
+	shares  shares      // who has how much of waiting; guarded by mu
 	active  int         // transactions under way; guarded by mu
 	closed  bool        // no more may be queued; guarded by mu
 	alarm   *time.Timer // makes what waits due; guarded by mu
@@ -41,8 +43,8 @@ const (
 	patience = 5 * time.Millisecond
 )
 
-func (b *backlog) open(limit int) {
-	b.limit, b.begin.L = limit, &b.mu
+func (b *backlog) open(limit int, shares shares, refused func(Refusal)) {
+	b.limit, b.shares, b.refused, b.begin.L = limit, shares, refused, &b.mu
 	b.alarm = time.AfterFunc(time.Hour, b.ring)
 	b.alarm.Stop()
 }
@@ -55,12 +57,22 @@ func (b *backlog) add(item *sending) error {
 	case b.closed:
 		return &Error{Code: CodeUnavailable, Detail: "This node is shutting down. Try again; another one answers.", RetryAfter: time.Second}
 	case len(b.waiting) >= b.limit:
-		return &Error{Code: CodeOverloaded, Detail: "More messages are waiting to be stored than we take on. Nothing was sent; try again shortly.", RetryAfter: time.Second}
+		return b.refuse(RefusedQueue)
+	}
+	if why := b.shares.claim(item, b.limit-len(b.waiting)); why != "" {
+		return b.refuse(why)
 	}
 	b.waiting = append(b.waiting, item)
 	b.rows += item.weight
 	b.look(item.since, len(b.waiting) == 1)
 	return nil
+}
+
+func (b *backlog) refuse(why Refusal) error {
+	if b.refused != nil {
+		b.refused(why)
+	}
+	return &Error{Code: CodeOverloaded, Detail: refusals[why], RetryAfter: time.Second}
 }
 
 // take waits until a transaction may begin and moves up to most messages with
@@ -78,6 +90,7 @@ func (b *backlog) take(batch []*sending, most, rows int) []*sending {
 	for n < len(b.waiting) && n < most && (n == 0 || rows > 0) {
 		rows -= b.waiting[n].weight
 		b.rows -= b.waiting[n].weight
+		b.shares.release(b.waiting[n])
 		n++
 	}
 	batch = append(batch, b.waiting[:n]...)

@@ -19,8 +19,7 @@ type Sender struct {
 	options   SenderOptions
 	backlog   backlog
 
-	weightsMu sync.Mutex
-	weights   map[ID]int // guarded by weightsMu: inbox rows a message of a conversation costs
+	weights weights
 }
 
 // SenderOptions bounds a Sender.
@@ -31,6 +30,8 @@ type SenderOptions struct {
 	Writers int // transactions at the same time
 	// Observe is told of each batch; nil = nobody is.
 	Observe func(batch Batch)
+	// Refused is told why a message was not queued; nil = nobody is.
+	Refused func(why Refusal)
 	// Log is told why a batch failed; nil = nobody is.
 	Log func(ctx context.Context, err error, messages int)
 }
@@ -56,23 +57,21 @@ type sending struct {
 // commitTimeout bounds one transaction; a stuck database must not hold senders for ever.
 const commitTimeout = 15 * time.Second
 
-// maxWeights bounds what is remembered of conversations.
-const maxWeights = 10_000
-
 // NewSender returns a sender; it sends once [Sender.Run] runs.
 func NewSender(store Store, announcer Announcer, options SenderOptions) *Sender {
-	s := &Sender{store: store, announcer: announcer, options: options, weights: make(map[ID]int)}
-	s.backlog.open(options.Queue)
+	s := &Sender{store: store, announcer: announcer, options: options, weights: newWeights(options.Rows)}
+	s.backlog.open(options.Queue, newShares(options.Rows), options.Refused)
 	return s
 }
 
 // Send puts a message into the next transaction and returns when that has
-// committed. CodeOverloaded: the queue is full and nothing was done.
+// committed. CodeOverloaded: the queue is full, or the sender or the
+// conversation has its share of it waiting already, and nothing was done.
 // CodeUnavailable: the database did not answer; the message may have been
 // stored, and sending again with the same key finds out. When ctx ends first
 // the message may still be stored.
 func (s *Sender) Send(ctx context.Context, message Outgoing) (Outcome, error) {
-	item := &sending{message: message, weight: s.weight(message.ConversationID), since: time.Now(), done: make(chan struct{})}
+	item := &sending{message: message, weight: s.weights.of(&message), since: time.Now(), done: make(chan struct{})}
 	if err := s.backlog.add(item); err != nil {
 		return Outcome{}, err
 	}
@@ -130,7 +129,7 @@ func (s *Sender) commit(ctx context.Context, batch []*sending) {
 		s.announcer.Announce(announcement)
 	}
 	for i, item := range batch {
-		s.learn(item.message.ConversationID, outcomes[i].Recipients)
+		s.weights.learn(&item.message, outcomes[i].Recipients)
 		item.outcome = outcomes[i]
 		close(item.done)
 	}
@@ -166,24 +165,4 @@ func (s *Sender) observe(batch []*sending, began time.Time, announcement Announc
 		Messages: len(batch), Rows: len(announcement.Deliveries),
 		Waited: began.Sub(batch[0].since), Took: time.Since(began), Failed: err != nil,
 	})
-}
-
-// weight returns how many inbox rows a message of the conversation cost last time.
-func (s *Sender) weight(conversation ID) int {
-	s.weightsMu.Lock()
-	defer s.weightsMu.Unlock()
-	return max(s.weights[conversation], 2)
-}
-
-// learn remembers what a message of the conversation cost, where that is more than a pair.
-func (s *Sender) learn(conversation ID, rows int) {
-	if rows <= 2 {
-		return
-	}
-	s.weightsMu.Lock()
-	defer s.weightsMu.Unlock()
-	if len(s.weights) >= maxWeights {
-		clear(s.weights)
-	}
-	s.weights[conversation] = rows
 }

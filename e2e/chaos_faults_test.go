@@ -223,6 +223,12 @@ var chaosFaults = []chaosFault{
 		}
 		return nil
 	}},
+	{name: "people: get a byte a second from a node", hurts: "people of %d", least: 3 * time.Second, most: 8 * time.Second, strike: func(ctx context.Context, s *strike) error {
+		s.node.front.turn(relayTrickles)
+		defer s.node.front.turn(relayPasses)
+		s.hold(ctx)
+		return nil
+	}},
 	{name: "people: half-open connections to a node", hurts: "people of %d", least: 2 * time.Second, most: 6 * time.Second, strike: func(ctx context.Context, s *strike) error {
 		s.node.front.turn(relayHoles)
 		defer s.node.front.turn(relayPasses)

@@ -20,9 +20,10 @@ type relay struct {
 
 // The modes of a relay.
 const (
-	relayPasses  int32 = iota
-	relayRefuses       // new connections are closed at once
-	relayHoles         // connections are taken, and nothing ever comes through
+	relayPasses   int32 = iota
+	relayRefuses        // new connections are closed at once
+	relayHoles          // connections are taken, and nothing ever comes through
+	relayTrickles       // a byte a second comes from who is behind
 )
 
 // pair is one connection through the relay.
@@ -110,7 +111,19 @@ func (r *relay) pump(p *pair, from, to net.Conn) {
 				<-p.closed // it was cut when the hole was mended
 				return
 			}
-			if _, err := to.Write(buffer[:n]); err != nil {
+			sent := 0
+			for from == p.far && sent < n && r.mode.Load() == relayTrickles {
+				if _, err := to.Write(buffer[sent : sent+1]); err != nil {
+					return
+				}
+				sent++
+				select {
+				case <-p.closed:
+					return
+				case <-time.NewTimer(time.Second).C:
+				}
+			}
+			if _, err := to.Write(buffer[sent:n]); err != nil {
 				return
 			}
 		}

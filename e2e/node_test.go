@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -124,9 +125,10 @@ func (l *log) tail() string {
 type node struct {
 	*process
 
-	url string
-	env map[string]string
-	log *log
+	url     string
+	env     map[string]string
+	log     *log
+	program string // what it runs; "" = binary
 }
 
 // freePort returns a port that nobody listens on. It is below the range out of which connections get theirs, or the many
@@ -152,7 +154,7 @@ func newNode(env map[string]string) *node {
 // start runs the node and returns when it is ready.
 func (n *node) start() error {
 	var err error
-	if n.process, err = startProcess(n.log, n.env, binary, "serve"); err != nil {
+	if n.process, err = startProcess(n.log, n.env, cmp.Or(n.program, binary), "serve"); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)

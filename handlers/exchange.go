@@ -26,7 +26,8 @@ type exchange struct {
 	plain      string // the text of a message that is nothing else; "" = body says it
 	err        error  // what the handler returned; for the log
 	clientLeft bool
-	parked     bool // the answer goes on after the handler, and is recorded when it ends
+	ended      string // why the answer's stream ended; "" = it is none
+	parked     bool   // the answer goes on after the handler, and is recorded when it ends
 	began      time.Time
 }
 
@@ -169,6 +170,9 @@ func (a *api) log(ctx context.Context, x *exchange, level slog.Level, e entry) {
 		slog.Int("status", status), slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.Int64("bytes", e.bytes))
 	if x.identity.User != 0 {
 		fields = append(fields, slog.String("user_id", x.identity.User.String()))
+	}
+	if x.ended != "" {
+		fields = append(fields, slog.String("ended", x.ended))
 	}
 	if x.err != nil {
 		fields = append(fields, causeOf(x.err)...)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +36,7 @@ type parkedStream struct {
 	// Owned by whoever has the stream in hand.
 
 	rest    []byte    // did not fit into the socket
+	kept    int64     // the memory of rest, as the parking place counts it
 	patient time.Time // until when rest may take; meaningful while there is rest
 	written int64
 }
@@ -102,7 +105,7 @@ func (a *api) recorder(x *exchange) func(reason string, bytes int64) {
 	return func(reason string, bytes int64) {
 		a.metrics.streams.Dec()
 		a.metrics.ended.WithLabelValues(reason).Inc()
-		ended.clientLeft = reason == endClientLeft
+		ended.clientLeft, ended.ended = reason == endClientLeft, reason
 		a.log(context.Background(), ended, slog.LevelInfo, entry{ended.op.route.Path, http.MethodGet, http.StatusOK, bytes})
 	}
 }
@@ -276,7 +279,7 @@ func (s *parkedStream) flush() string {
 	case err != nil:
 		return endClientLeft
 	case len(s.rest) == 0:
-		s.rest = nil
+		s.forgetRest()
 		s.rearm()
 		return s.closing
 	case !time.Now().Before(s.patient):
@@ -309,8 +312,25 @@ func (s *parkedStream) end(reason string) {
 	s.state.Store(over)
 	s.place.sockets.release(s.fd)
 	s.reader.Close()
-	s.rest = nil
+	s.forgetRest()
 	s.quit(reason, s.written)
+}
+
+// keepRest keeps what did not fit, unless the node keeps so much already that
+// this reader has to come again.
+func (s *parkedStream) keepRest(rest []byte) bool {
+	size := int64(len(rest))
+	if s.place.kept.Add(size) > maxKeptRest {
+		s.place.kept.Add(-size)
+		return false
+	}
+	s.rest, s.kept = slices.Clone(rest), size
+	return true
+}
+
+func (s *parkedStream) forgetRest() {
+	s.place.kept.Add(-s.kept)
+	s.rest, s.kept = nil, 0
 }
 
 // parkedSink writes to the socket without ever waiting for it.
@@ -327,7 +347,9 @@ func (k parkedSink) write(b []byte) error {
 		return err
 	}
 	if n < len(b) {
-		s.rest = append([]byte(nil), b[n:]...)
+		if !s.keepRest(b[n:]) {
+			return os.ErrDeadlineExceeded // it is too slow for this moment
+		}
 		s.patient = time.Now().Add(k.timeout)
 		// Sooner than the stream's own turn, which is at its next heartbeat.
 		s.place.wheel.add(turn{stream: s, once: true}, k.timeout)

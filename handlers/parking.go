@@ -19,10 +19,15 @@ type parking struct {
 	ready   lane         // streams that have something to do
 	reading lane         // streams that must ask Redis or the database first
 	begun   atomic.Int64 // streams that were ever parked
+	kept    atomic.Int64 // bytes that did not fit into sockets, of all streams
 
 	stop  context.CancelFunc
 	loops sync.WaitGroup
 }
+
+// maxKeptRest bounds what is kept for readers that read slower than they are
+// written to: more than that, and they are closed at once.
+const maxKeptRest = 256 << 20
 
 // readers is how many streams ask Redis or the database at once.
 const readers = 64

@@ -61,7 +61,7 @@ func (a *api) StreamInbox(c echo.Context, params openapi.StreamInboxParams) erro
 	}
 	reason := s.run(c.Request().Context(), x.identity, from, a.StreamLifetime)
 	a.metrics.ended.WithLabelValues(reason).Inc()
-	x.clientLeft = reason == endClientLeft
+	x.clientLeft, x.ended = reason == endClientLeft, reason
 	return nil
 }
 

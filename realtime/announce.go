@@ -22,6 +22,7 @@ type announcer struct {
 	queue  []chat.Announcement // guarded by mu
 	weight int64               // of the queue, in bytes, about; guarded by mu
 	nonce  uint64              // of a probe to send, 0 = none; guarded by mu
+	full   bool                // the last one did not fit; guarded by mu
 
 	// Owned by run.
 
@@ -55,8 +56,13 @@ func (a *announcer) enqueue(x chat.Announcement) {
 	weight := weightOf(x)
 	a.mu.Lock()
 	full := a.weight > 0 && a.weight+weight > a.hub.cfg.QueueMemory
+	began := full && !a.full
+	a.full = full
 	if full {
 		a.mu.Unlock()
+		if began {
+			a.hub.logger.Warn("too many announcements wait for Redis, more are dropped")
+		}
 		a.hub.metrics.lost.WithLabelValues(lostQueueFull).Add(float64(len(x.Deliveries)))
 		return
 	}

@@ -109,13 +109,18 @@ func (c *checker) compare(ctx context.Context, users []chat.ID, batch []*inbox) 
 		}
 		return false
 	}
+	behind := 0
 	for i, b := range batch {
 		if b.verify(heads[b.user], marks[i]) {
+			behind++
 			c.hub.metrics.headsBehind.Inc()
 			// Most likely the registry has lost the user, or this node.
 			c.hub.registry.forget()
 			c.hub.registry.renew(b.user)
 		}
+	}
+	if behind > 0 {
+		c.hub.logger.InfoContext(ctx, "inboxes were behind the database, announcements were lost", "inboxes", behind)
 	}
 	return true
 }

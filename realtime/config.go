@@ -50,15 +50,22 @@ type Config struct {
 	CacheLife         time.Duration // how long a stream stays in Redis after the last connection; 15 min
 	SaveInterval      time.Duration // how often saved positions go to the database; 3 s
 	SourceTimeout     time.Duration // for one read of the database; 5 s
-	RedisTimeout      time.Duration // for one round trip to Redis; 1 s
-	WindowMemory      int64         // bytes of recent events kept in this node over all inboxes, about; 128 MiB
-	QueueMemory       int64         // bytes of announcements waiting for Redis, about; more are dropped; 32 MiB
+	// SourceReads is how many readers read events of the database at once; 8.
+	// However many want to catch up, who sends still finds a connection.
+	SourceReads  int
+	RedisTimeout time.Duration // for one round trip to Redis; 1 s
+	WindowMemory int64         // bytes of recent events kept in this node over all inboxes, about; 128 MiB
+	QueueMemory  int64         // bytes of announcements waiting for Redis, about; more are dropped; 32 MiB
 
 	Logger     *slog.Logger          // nil discards
 	Registerer prometheus.Registerer // nil keeps the metrics to itself
 	// OnSessionEnded is told of every session that ended, on this node or
 	// another; perhaps more than once. It must not block. May be nil.
 	OnSessionEnded func(session chat.ID)
+	// Wall is the clock of the machine, by which nodes tell each other how long
+	// their word is good; nil is [time.Now]. What a node measures by itself it
+	// measures by a clock that never goes back.
+	Wall func() time.Time
 	// Random returns numbers in [0, 1) for jitter; nil is math/rand.
 	Random func() float64
 }
@@ -80,6 +87,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.CacheLife, 15*time.Minute)
 	setDefault(&c.SaveInterval, 3*time.Second)
 	setDefault(&c.SourceTimeout, 5*time.Second)
+	setDefault(&c.SourceReads, 8)
 	setDefault(&c.RedisTimeout, time.Second)
 	setDefault(&c.WindowMemory, 128<<20)
 	setDefault(&c.QueueMemory, 32<<20)
@@ -91,6 +99,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.OnSessionEnded == nil {
 		c.OnSessionEnded = func(chat.ID) {}
+	}
+	if c.Wall == nil {
+		c.Wall = time.Now
 	}
 	if c.Random == nil {
 		c.Random = rand.Float64

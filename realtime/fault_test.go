@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -143,7 +144,8 @@ func TestRedisThatComesLaterIsUsed(t *testing.T) {
 // muffle is a Redis that publishes nothing while it is on, and otherwise works.
 type muffle struct {
 	on    atomic.Bool
-	fails bool // and says so
+	fails bool   // and says so
+	what  string // the command that it does not do; "" = publish
 }
 
 var errMuffled = errors.New("muffled")
@@ -162,7 +164,7 @@ func (m *muffle) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		passed := cmds[:0:0]
 		for _, cmd := range cmds {
-			if !m.on.Load() || cmd.Name() != "publish" {
+			if !m.on.Load() || cmd.Name() != cmp.Or(m.what, "publish") {
 				passed = append(passed, cmd)
 			} else if m.fails {
 				cmd.SetErr(errMuffled)

@@ -101,7 +101,7 @@ func (t targets) ask(ctx context.Context, e *era, pipe redis.Pipeliner) {
 
 // readNodes reads the answers of ask.
 func (a *announcer) readNodes(b batch, users targets) {
-	now := time.Now().UnixMilli()
+	now := a.hub.cfg.Wall().UnixMilli()
 	unknown := 0
 	for _, user := range users {
 		values, err := user.asked.Result()
@@ -163,7 +163,7 @@ const clockSkew = 2 * time.Minute
 
 // hasPeers tells whether other nodes are running.
 func (h *Hub) hasPeers(presence map[string]string) bool {
-	now := time.Now().UnixMilli()
+	now := h.cfg.Wall().UnixMilli()
 	for node, value := range presence {
 		expires, err := strconv.ParseInt(value, 10, 64)
 		if node != h.cfg.Node && err == nil && expires+clockSkew.Milliseconds() > now {

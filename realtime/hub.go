@@ -24,6 +24,7 @@ type Hub struct {
 	started time.Time
 	state   atomic.Int32 // one of the states below; only ever goes up
 	memory  memory
+	reading chan struct{} // of capacity SourceReads: who reads events of the database has a place in it
 
 	mu      sync.RWMutex
 	era     *era               // replaced when the data's epoch changes; guarded by mu
@@ -66,6 +67,7 @@ func New(ctx context.Context, cfg Config, rdb redis.UniversalClient, source Sour
 		started: time.Now(), inboxes: map[chat.ID]*inbox{}, era: newEra(epoch),
 	}
 	h.memory.limit = cfg.WindowMemory
+	h.reading = make(chan struct{}, cfg.SourceReads)
 	h.metrics, err = newMetrics(cfg.Registerer, h)
 	if err != nil {
 		return nil, err

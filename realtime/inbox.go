@@ -73,6 +73,12 @@ func (b *inbox) cached(ctx context.Context, after int64, limit int) []chat.Inbox
 func (b *inbox) stored(ctx context.Context, after int64, limit int) (chat.InboxPage, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.hub.cfg.SourceTimeout)
 	defer cancel()
+	select {
+	case b.hub.reading <- struct{}{}:
+		defer func() { <-b.hub.reading }()
+	case <-ctx.Done():
+		return chat.InboxPage{}, chat.Unavailable(ctx.Err())
+	}
 	b.hub.metrics.fallbackDatabase.Inc()
 	page, err := b.hub.source.ReadInbox(ctx, b.user, after, limit)
 	if err != nil {

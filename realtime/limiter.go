@@ -5,10 +5,12 @@ import (
 	_ "embed" // the script
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -39,6 +41,11 @@ type Limiter struct {
 	// did not answer: no request should wait for that twice.
 	avoided atomic.Int64
 
+	// byNode counts what this node decided alone, logger is told when that
+	// begins; both nil until Report.
+	byNode prometheus.Counter
+	logger *slog.Logger
+
 	mu    sync.Mutex
 	local map[string]int64 // theoretical arrival times, Unix microseconds; guarded by mu
 }
@@ -58,6 +65,19 @@ var limiterScript = redis.NewScript(limiterSource)
 // its context does, as those of [ConnectRedis] and [NewEmbeddedRedis] do.
 func NewLimiter(rdb redis.UniversalClient) *Limiter {
 	return &Limiter{rdb: rdb, prefix: "lw:limit:", local: map[string]int64{}}
+}
+
+// Report has the limiter tell when it cannot ask Redis. Call it before the first
+// request.
+func (l *Limiter) Report(logger *slog.Logger, registerer prometheus.Registerer) error {
+	l.logger = logger
+	l.byNode = prometheus.NewCounter(prometheus.CounterOpts{
+		Namespace: "longwire", Name: "limits_by_node_total", Help: "Requests counted by this node alone, because Redis did not answer.",
+	})
+	if err := registerer.Register(l.byNode); err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
+	return nil
 }
 
 // Allow counts a request under key. The error is about the limit or the
@@ -83,6 +103,12 @@ func (l *Limiter) Allow(ctx context.Context, key string, limit Limit) (Decision,
 			return Decision{}, ctx.Err()
 		}
 		l.avoided.Store(time.Now().Add(limiterAvoids).UnixNano())
+		if l.logger != nil {
+			l.logger.WarnContext(ctx, "redis did not answer a rate limit, this node counts alone", "error", err)
+		}
+	}
+	if l.byNode != nil {
+		l.byNode.Inc()
 	}
 	return l.take(now, key, interval, limit.Burst), nil
 }

@@ -63,9 +63,17 @@ func newMetrics(registerer prometheus.Registerer, h *Hub) (*metrics, error) {
 	windows := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "longwire", Name: "window_bytes", Help: "Recent events kept in memory, about.",
 	}, func() float64 { return float64(h.memory.used.Load()) })
+	ready := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "longwire", Name: "ready", Help: "1 while this node can serve, as /readyz says; otherwise 0.",
+	}, func() float64 {
+		if h.Ready() != nil {
+			return 0
+		}
+		return 1
+	})
 	for _, c := range []prometheus.Collector{
 		m.openStreams, m.waitingPolls, m.batches, m.batchSeconds, m.delivered, m.lost, fallback, m.holesHealed, m.resets,
-		m.headsBehind, m.probeSeconds, m.probesLost, m.reconnects, m.sessionsEnded, m.savesDropped, windows,
+		m.headsBehind, m.probeSeconds, m.probesLost, m.reconnects, m.sessionsEnded, m.savesDropped, windows, ready,
 	} {
 		if err := registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)

@@ -180,7 +180,7 @@ func (r *registry) showPresence(ctx context.Context, e *era) error {
 		return nil
 	}
 	pipe := h.rdb.Pipeline()
-	expires := time.Now().Add(registered).UnixMilli()
+	expires := h.cfg.Wall().Add(registered).UnixMilli()
 	set := pipe.HSet(ctx, e.presenceKey(), h.cfg.Node, strconv.FormatInt(expires, 10))
 	pipe.Expire(ctx, e.presenceKey(), nodesLife)
 	all := pipe.HGetAll(ctx, e.presenceKey())
@@ -191,7 +191,7 @@ func (r *registry) showPresence(ctx context.Context, e *era) error {
 	// Nodes that stopped without a word are swept out by the others.
 	for node, value := range all.Val() {
 		expires, err := strconv.ParseInt(value, 10, 64)
-		if err != nil || time.Since(time.UnixMilli(expires)) > 5*clockSkew {
+		if err != nil || h.cfg.Wall().Sub(time.UnixMilli(expires)) > 5*clockSkew {
 			h.rdb.HDel(ctx, e.presenceKey(), node)
 		}
 	}
@@ -202,7 +202,7 @@ func (r *registry) showPresence(ctx context.Context, e *era) error {
 func (r *registry) write(ctx context.Context, e *era, users []chat.ID, due map[chat.ID]*enrolment) error {
 	h := r.hub
 	began := h.now()
-	expires := time.Now().Add(registered).UnixMilli()
+	expires := h.cfg.Wall().Add(registered).UnixMilli()
 	pipe := h.rdb.Pipeline()
 	inboxes := make([]*inbox, len(users))
 	sets := make([]*redis.IntCmd, len(users))
@@ -249,7 +249,7 @@ func (r *registry) write(ctx context.Context, e *era, users []chat.ID, due map[c
 
 // streamsElsewhere counts a user's streams on nodes that still renew them.
 func (h *Hub) streamsElsewhere(values []string) int {
-	now, n := time.Now().UnixMilli(), 0
+	now, n := h.cfg.Wall().UnixMilli(), 0
 	for _, value := range values {
 		if r, ok := parseRegistration(value); ok && r.node != h.cfg.Node && r.expires > now {
 			n += r.streams

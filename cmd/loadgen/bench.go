@@ -31,7 +31,8 @@ type bench struct {
 	loop      *child
 	nodes     []*child
 	nodeCount int
-	history   int // messages that were put into it
+	settings  []string // of the nodes that run, beside those of all
+	history   int      // messages that were put into it
 }
 
 // scenarioLimit is the most that one scenario may take of one system.
@@ -223,7 +224,7 @@ func (b *bench) ensure(ctx context.Context, name string) (*system, error) {
 			b.longwire.processes = b.servers.processes
 		}
 		return b.longwire, nil
-	case b.longwire == nil || b.scenario.fresh || b.nodeCount != nodes:
+	case b.longwire == nil || b.scenario.fresh || b.nodeCount != nodes || !slices.Equal(b.settings, b.scenario.settings):
 		err := b.startNodes(ctx, nodes)
 		return b.longwire, err
 	default:
@@ -270,7 +271,7 @@ func (b *bench) startNodes(ctx context.Context, count int) error {
 	for _, node := range b.nodes {
 		node.stop()
 	}
-	b.nodes, b.nodeCount = nil, 0
+	b.nodes, b.nodeCount, b.settings = nil, 0, b.scenario.settings
 	sys := b.newLongwire(nil, nil)
 	for range count {
 		address, err := freeAddress(ctx)
@@ -311,7 +312,7 @@ func (b *bench) nodeEnvironment(address, ops string) []string {
 	} else {
 		environment = append(environment, "LONGWIRE_MYSQL_DSN="+b.servers.store.MySQLDSN, "LONGWIRE_REDIS_URL="+b.servers.redis)
 	}
-	return append(environment, b.environment...)
+	return slices.Concat(environment, b.scenario.settings, b.environment)
 }
 
 // crash ends the nodes as a power cut would, and starts others.

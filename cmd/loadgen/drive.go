@@ -18,6 +18,7 @@ type load struct {
 	// count and time bound it; whichever comes first.
 	count int64
 	time  time.Duration
+	pace  time.Duration // that each sender waits before a message
 	// request appends the request that sends message n.
 	request func(b []byte, n int64) []byte
 }
@@ -54,6 +55,9 @@ func drive(ctx context.Context, l load) (driven, error) {
 		workers.Go(func() {
 			var request []byte
 			for ctx.Err() == nil {
+				if l.pace > 0 && pause(ctx, l.pace) != nil {
+					return
+				}
 				n := next.Add(1) - 1
 				at := now()
 				if n >= l.count || at >= end {

@@ -18,9 +18,10 @@ type scenario struct {
 	needs population
 	nodes int // 0 = one
 
-	fresh    bool // processes must be new
-	restarts bool // it ends nodes by itself
-	alone    bool // the bare loop has nothing to compare
+	fresh    bool     // processes must be new
+	restarts bool     // it ends nodes by itself
+	alone    bool     // the bare loop has nothing to compare
+	settings []string // of its nodes, beside those of all
 	run      func(ctx context.Context, sys *system) ([]figure, error)
 }
 
@@ -78,6 +79,9 @@ func (b *bench) scenarios() []scenario {
 	})
 	if !b.embedded {
 		list = append(list, b.privateScenario("two-nodes", "private messages between two nodes, 128 in flight", 2, 128, friends))
+	}
+	if b.full || b.only != nil {
+		list = append(list, b.slowScenario())
 	}
 	if b.full {
 		list = append(list, b.growth()...)
