@@ -124,9 +124,7 @@ func TestALargeGroupMayHaveOnlySoMuchWorkWaiting(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		big := &bigGroups{ledger: ledger{enter: make(chan struct{}), gate: make(chan struct{})}}
-		sender, stop := startSender(&big.ledger, chat.SenderOptions{Queue: 1000, Batch: 16, Rows: 100, Writers: 1})
-		stop()
-		sender = chat.NewSender(big, big, chat.SenderOptions{Queue: 1000, Batch: 16, Rows: 100, Writers: 1})
+		sender := chat.NewSender(big, big, chat.SenderOptions{Queue: 1000, Batch: 16, Rows: 100, Writers: 1})
 		ctx, cancel := context.WithCancel(t.Context())
 		stopped := make(chan struct{})
 		go func() {
