@@ -98,7 +98,8 @@ func (n *node) assemble(ctx context.Context) error {
 	var service *chat.Service
 	n.hub, err = realtime.New(ctx, realtime.Config{
 		Node: n.name(), StreamLength: n.streamLength(), MaxStreamsPerUser: n.cfg.MaxStreamsPerUser, MaxStreams: n.cfg.MaxStreams,
-		HeadCheck: n.cfg.HeadCheck, SourceReads: max(n.cfg.MySQLConnections/4, 1), Logger: n.logger, Registerer: n.registry,
+		HeadCheck: n.cfg.HeadCheck, SourceReads: max(n.cfg.MySQLConnections/4, 1), PresenceGrace: n.cfg.PresenceGrace,
+		Logger: n.logger, Registerer: n.registry,
 		OnSessionEnded: func(session chat.ID) { service.SessionEnded(session) },
 	}, rdb, n.db)
 	if err != nil {
@@ -116,7 +117,7 @@ func (n *node) assemble(ctx context.Context) error {
 		return err
 	}
 	service = chat.NewService(chat.Options{
-		Store: n.db, Announcer: n.hub, Sender: n.sender, Passwords: passwords{hasher}, Tokens: tokens{keys: keys, now: time.Now, known: new(knownTokens)},
+		Store: n.db, Announcer: n.hub, Connections: n.hub, Sender: n.sender, Passwords: passwords{hasher}, Tokens: tokens{keys: keys, now: time.Now, known: new(knownTokens)},
 		Limits: limits(n.cfg), Now: time.Now,
 		Lifetimes: chat.Lifetimes{AccessToken: n.cfg.AccessTokenLifetime, InboxToken: n.cfg.InboxTokenLifetime, Session: n.cfg.SessionLifetime},
 	})
@@ -289,6 +290,7 @@ func limits(cfg config.Config) chat.Limits {
 	l.MaxGroupMembers, l.MaxStreamsPerUser = cfg.MaxGroupMembers, cfg.MaxStreamsPerUser
 	l.StreamLifetimeSeconds, l.HeartbeatSeconds = int(cfg.StreamLifetime.Seconds()), int(cfg.Heartbeat.Seconds())
 	l.InboxRetentionSeconds = int64(cfg.Retention.Seconds())
+	l.MaxTypingMembers, l.PresenceGraceSeconds = cfg.MaxTypingMembers, int(cfg.PresenceGrace.Seconds())
 	return l
 }
 

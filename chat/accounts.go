@@ -67,7 +67,7 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (SignIn, error
 	}
 	user := User{
 		Profile:            Profile{ID: s.ids.Next(), Username: in.Username, DisplayName: in.DisplayName},
-		AcceptMessagesFrom: AcceptFriends, CreatedAt: TimeOf(s.now()),
+		AcceptMessagesFrom: AcceptFriends, PresenceVisibility: PresenceToFriends, CreatedAt: TimeOf(s.now()),
 	}
 	session := s.newSession(user.ID, in.DeviceName)
 	err = s.commit(ctx, func(tx Tx) error {
@@ -162,6 +162,9 @@ func (s *Service) UpdateMe(ctx context.Context, caller Caller, patch ProfilePatc
 		changed = user
 		return tx.UpdateUser(user)
 	})
+	if err == nil && patch.PresenceVisibility != nil {
+		s.connections.ShowPresence(caller.User)
+	}
 	return changed, err
 }
 
@@ -179,6 +182,9 @@ func (s *Service) checkProfile(patch ProfilePatch) error {
 	if patch.AcceptMessagesFrom != nil {
 		oneOf(&faults, "accept_messages_from", *patch.AcceptMessagesFrom, AcceptFriends, AcceptEveryone)
 	}
+	if patch.PresenceVisibility != nil {
+		oneOf(&faults, "presence_visibility", *patch.PresenceVisibility, PresenceToFriends, PresenceToNobody)
+	}
 	return faults.err()
 }
 
@@ -195,6 +201,9 @@ func (p ProfilePatch) apply(user *User) {
 	}
 	if p.AcceptMessagesFrom != nil {
 		user.AcceptMessagesFrom = *p.AcceptMessagesFrom
+	}
+	if p.PresenceVisibility != nil {
+		user.PresenceVisibility = *p.PresenceVisibility
 	}
 }
 

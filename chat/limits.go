@@ -3,6 +3,7 @@ package chat
 import (
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -27,6 +28,12 @@ type Limits struct {
 	MaxDescriptionLength   int   `json:"max_description_length"`
 	MaxNoteLength          int   `json:"max_note_length"`
 	MaxIdempotencyKeyBytes int   `json:"max_idempotency_key_bytes"`
+	MaxTypingMembers       int   `json:"max_typing_members"`
+	TypingIntervalSeconds  int   `json:"typing_interval_seconds"`
+	TypingExpiresSeconds   int   `json:"typing_expires_seconds"`
+	MaxPresenceUsers       int   `json:"max_presence_users"`
+	MaxPresenceFriends     int   `json:"max_presence_friends"`
+	PresenceGraceSeconds   int   `json:"presence_grace_seconds"`
 }
 
 // FixedLimits returns the limits that are no settings; the caller adds the rest.
@@ -35,6 +42,8 @@ func FixedLimits() Limits {
 		MaxMentions: 50, MaxPollEvents: 500, MaxUnreadCount: MaxUnreadCount,
 		MinPasswordLength: 8, MaxPasswordLength: 128, MaxDisplayNameLength: 64,
 		MaxGroupNameLength: 100, MaxDescriptionLength: 1000, MaxNoteLength: 200, MaxIdempotencyKeyBytes: 128,
+		TypingIntervalSeconds: int(typingInterval / time.Second), TypingExpiresSeconds: int(typingLife / time.Second),
+		MaxPresenceUsers: MaxPresenceUsers, MaxPresenceFriends: MaxPresenceFriends,
 	}
 }
 

@@ -21,8 +21,9 @@ const (
 type User struct {
 	Profile
 
-	AcceptMessagesFrom Acceptance `json:"accept_messages_from"`
-	CreatedAt          Time       `json:"created_at"`
+	AcceptMessagesFrom Acceptance         `json:"accept_messages_from"`
+	PresenceVisibility PresenceVisibility `json:"presence_visibility"`
+	CreatedAt          Time               `json:"created_at"`
 }
 
 // ProfilePatch changes what is not nil. An empty AvatarURL removes it.
@@ -30,6 +31,7 @@ type ProfilePatch struct {
 	DisplayName        *string
 	AvatarURL          *string
 	AcceptMessagesFrom *Acceptance
+	PresenceVisibility *PresenceVisibility
 }
 
 // Credentials is what a login is checked against.

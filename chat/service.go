@@ -29,14 +29,15 @@ type Tokens interface {
 
 // Options is what a Service needs. All fields are required.
 type Options struct {
-	Store     Store
-	Announcer Announcer
-	Sender    *Sender
-	Passwords Passwords
-	Tokens    Tokens
-	Limits    Limits
-	Lifetimes Lifetimes
-	Now       func() time.Time
+	Store       Store
+	Announcer   Announcer
+	Connections Connections
+	Sender      *Sender
+	Passwords   Passwords
+	Tokens      Tokens
+	Limits      Limits
+	Lifetimes   Lifetimes
+	Now         func() time.Time
 }
 
 // Lifetimes says how long what the service gives out is good.
@@ -49,22 +50,24 @@ type Lifetimes struct {
 // Service is the use cases: what a caller may do, and what follows from it.
 // It keeps nothing that another node would miss.
 type Service struct {
-	store     Store
-	announcer Announcer
-	sender    *Sender
-	passwords Passwords
-	tokens    Tokens
-	limits    Limits
-	lifetimes Lifetimes
-	now       func() time.Time
-	ids       *IDs
-	sessions  *sessionCache
+	store       Store
+	announcer   Announcer
+	connections Connections
+	sender      *Sender
+	passwords   Passwords
+	tokens      Tokens
+	limits      Limits
+	lifetimes   Lifetimes
+	now         func() time.Time
+	ids         *IDs
+	sessions    *sessionCache
+	typing      typingGate
 }
 
 // NewService returns a service; it starts nothing.
 func NewService(o Options) *Service {
 	return &Service{
-		store: o.Store, announcer: o.Announcer, sender: o.Sender, passwords: o.Passwords, tokens: o.Tokens,
+		store: o.Store, announcer: o.Announcer, connections: o.Connections, sender: o.Sender, passwords: o.Passwords, tokens: o.Tokens,
 		limits: o.Limits, lifetimes: o.Lifetimes, now: o.Now, ids: NewIDs(o.Now), sessions: newSessionCache(o.Now),
 	}
 }

@@ -19,6 +19,8 @@ type List[T any] struct {
 // there, CodeUnavailable when the database does not answer, CodeInternal for
 // what nobody expected. Reads see what committed before they began.
 type Store interface {
+	presenceStore
+
 	// Write runs fn in one transaction that sees what is current under the
 	// locks it takes, commits, and returns what fn appended to inboxes. When
 	// the database asks for it (deadlock, lock timeout) fn runs again, so it

@@ -22,6 +22,27 @@ func (e Acceptance) Valid() bool {
 	}
 }
 
+// Defines values for Activity.
+const (
+	ActivityActive     Activity = "active"
+	ActivityBackground Activity = "background"
+	ActivityNone       Activity = "none"
+)
+
+// Valid indicates whether the value is a known member of the Activity enum.
+func (e Activity) Valid() bool {
+	switch e {
+	case ActivityActive:
+		return true
+	case ActivityBackground:
+		return true
+	case ActivityNone:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ByeReason.
 const (
 	ByeReasonLifetime       ByeReason = "lifetime"
@@ -151,6 +172,63 @@ const (
 func (e MessageKind) Valid() bool {
 	switch e {
 	case MessageKindText:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PresenceEventType.
+const (
+	PresenceEventTypePresence PresenceEventType = "presence"
+)
+
+// Valid indicates whether the value is a known member of the PresenceEventType enum.
+func (e PresenceEventType) Valid() bool {
+	switch e {
+	case PresenceEventTypePresence:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PresenceState.
+const (
+	PresenceStateAway    PresenceState = "away"
+	PresenceStateOffline PresenceState = "offline"
+	PresenceStateOnline  PresenceState = "online"
+	PresenceStateUnknown PresenceState = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the PresenceState enum.
+func (e PresenceState) Valid() bool {
+	switch e {
+	case PresenceStateAway:
+		return true
+	case PresenceStateOffline:
+		return true
+	case PresenceStateOnline:
+		return true
+	case PresenceStateUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PresenceVisibility.
+const (
+	PresenceVisibilityFriends PresenceVisibility = "friends"
+	PresenceVisibilityNobody  PresenceVisibility = "nobody"
+)
+
+// Valid indicates whether the value is a known member of the PresenceVisibility enum.
+func (e PresenceVisibility) Valid() bool {
+	switch e {
+	case PresenceVisibilityFriends:
+		return true
+	case PresenceVisibilityNobody:
 		return true
 	default:
 		return false
@@ -316,6 +394,39 @@ func (e SignInTokenType) Valid() bool {
 	}
 }
 
+// Defines values for TypingEventType.
+const (
+	TypingEventTypeTyping TypingEventType = "typing"
+)
+
+// Valid indicates whether the value is a known member of the TypingEventType enum.
+func (e TypingEventType) Valid() bool {
+	switch e {
+	case TypingEventTypeTyping:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TypingState.
+const (
+	TypingStateStopped TypingState = "stopped"
+	TypingStateTyping  TypingState = "typing"
+)
+
+// Valid indicates whether the value is a known member of the TypingState enum.
+func (e TypingState) Valid() bool {
+	switch e {
+	case TypingStateStopped:
+		return true
+	case TypingStateTyping:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Visibility.
 const (
 	VisibilityPrivate Visibility = "private"
@@ -342,6 +453,9 @@ type AckRequest struct {
 	// Cursor A cursor; anything else is `invalid_cursor`.
 	Cursor string `json:"cursor"`
 }
+
+// Activity What a stream or a poll says of its user: `active`, the user looks at it; `background`, it is open but out of sight; `none`, it does not count.
+type Activity string
 
 // Block One entry of a user's list of blocked users.
 type Block struct {
@@ -706,8 +820,17 @@ type Limits struct {
 	// MaxPollWaitSeconds The largest `wait` of a poll.
 	MaxPollWaitSeconds int `json:"max_poll_wait_seconds"`
 
+	// MaxPresenceFriends Friends up to which a user's changes of presence are told; above it friends have to ask.
+	MaxPresenceFriends int `json:"max_presence_friends"`
+
+	// MaxPresenceUsers Users that one `GET /v1/presence` may name.
+	MaxPresenceUsers int `json:"max_presence_users"`
+
 	// MaxStreamsPerUser Streams of one user that may be open at once.
 	MaxStreamsPerUser int `json:"max_streams_per_user"`
+
+	// MaxTypingMembers Members up to which a group is told who is typing.
+	MaxTypingMembers int `json:"max_typing_members"`
 
 	// MaxUnreadCount Where counting unread messages stops.
 	MaxUnreadCount int `json:"max_unread_count"`
@@ -715,8 +838,17 @@ type Limits struct {
 	// MinPasswordLength Characters that a password has at least.
 	MinPasswordLength int `json:"min_password_length"`
 
+	// PresenceGraceSeconds How long a user who left is still shown as connected.
+	PresenceGraceSeconds int `json:"presence_grace_seconds"`
+
 	// StreamLifetimeSeconds How long a stream lasts at most; each ends between 0.8 and 1.0 of it.
 	StreamLifetimeSeconds int `json:"stream_lifetime_seconds"`
+
+	// TypingExpiresSeconds After which a `typing` event is to be forgotten.
+	TypingExpiresSeconds int `json:"typing_expires_seconds"`
+
+	// TypingIntervalSeconds One `typing` in this time is passed on.
+	TypingIntervalSeconds int `json:"typing_interval_seconds"`
 }
 
 // LoginRequest Who wants to sign in, and on which device.
@@ -880,6 +1012,52 @@ type PollResult struct {
 // Example: 1.k3j9.abcdefgh.42
 type Position = string
 
+// Presence How a user is connected, as a friend sees it.
+type Presence struct {
+	// LastSeenAt When the user was connected last; only while `offline`, and null when nobody knows.
+	LastSeenAt *time.Time `json:"last_seen_at"`
+
+	// State How a user is connected: `online`; `away`, when all that is open is in the background; `offline`; `unknown`, when the server cannot tell just now.
+	State PresenceState `json:"state"`
+
+	// UserID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	UserID ID `json:"user_id"`
+}
+
+// PresenceEvent Ephemeral. How a friend is connected has changed.
+//
+// Example: {"at":"2026-09-01T10:21:30.000Z","data":{"last_seen_at":"2026-09-01T10:21:00.000Z","state":"offline","user_id":"023pbqc03ztkt"},"type":"presence"}
+type PresenceEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Data How a user is connected, as a friend sees it.
+	Data Presence          `json:"data"`
+	Type PresenceEventType `json:"type"`
+}
+
+// PresenceEventType defines model for PresenceEvent.Type.
+type PresenceEventType string
+
+// PresenceList How users are connected.
+type PresenceList struct {
+	// Items The entries.
+	Items []Presence `json:"items"`
+
+	// Next Always null: there is one part.
+	Next *string `json:"next"`
+}
+
+// PresenceState How a user is connected: `online`; `away`, when all that is open is in the background; `offline`; `unknown`, when the server cannot tell just now.
+type PresenceState string
+
+// PresenceVisibility Who may see whether and when a user is connected.
+type PresenceVisibility string
+
 // ProblemCode What went wrong, for programs. Codes are never renamed; new ones may come.
 type ProblemCode string
 
@@ -1021,10 +1199,22 @@ type SessionRevokedData struct {
 	SessionID ID `json:"session_id"`
 }
 
+// SetPresenceRequest What this session says of its user from now on.
+type SetPresenceRequest struct {
+	// State What a stream or a poll says of its user: `active`, the user looks at it; `background`, it is open but out of sight; `none`, it does not count.
+	State Activity `json:"state"`
+}
+
 // SetRemarkRequest What the user wants to remember about a friend.
 type SetRemarkRequest struct {
 	// Remark A private note; empty removes it.
 	Remark string `json:"remark"`
+}
+
+// SetTypingRequest What the user does in the conversation.
+type SetTypingRequest struct {
+	// State Whether a user is writing, or has stopped.
+	State TypingState `json:"state"`
 }
 
 // SignIn A user, and the tokens of a session.
@@ -1078,6 +1268,42 @@ type Snapshot struct {
 // Example: 2026-09-01T10:12:00.000Z
 type Time = time.Time
 
+// TypingData Who is writing where, or has stopped.
+type TypingData struct {
+	// ConversationID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationID ID `json:"conversation_id"`
+
+	// State Whether a user is writing, or has stopped.
+	State TypingState `json:"state"`
+
+	// UserID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	UserID ID `json:"user_id"`
+}
+
+// TypingEvent Ephemeral. Somebody is writing in a conversation, or has stopped.
+//
+// Example: {"at":"2026-09-01T10:20:00.000Z","data":{"conversation_id":"026xbm4035yf0","state":"typing","user_id":"0231rhm05bxze"},"type":"typing"}
+type TypingEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Data Who is writing where, or has stopped.
+	Data TypingData      `json:"data"`
+	Type TypingEventType `json:"type"`
+}
+
+// TypingEventType defines model for TypingEvent.Type.
+type TypingEventType string
+
+// TypingState Whether a user is writing, or has stopped.
+type TypingState string
+
 // UpdateGroupRequest What is to change of the group; what is not given stays.
 type UpdateGroupRequest struct {
 	// Description What the group is about.
@@ -1103,6 +1329,9 @@ type UpdateMeRequest struct {
 
 	// DisplayName How others see the user.
 	DisplayName *string `json:"display_name,omitempty"`
+
+	// PresenceVisibility Who may see whether and when a user is connected.
+	PresenceVisibility *PresenceVisibility `json:"presence_visibility,omitempty"`
 }
 
 // User What users see of themselves.
@@ -1125,6 +1354,9 @@ type User struct {
 	//
 	// Example: 023pbqc03ztkt
 	ID ID `json:"id"`
+
+	// PresenceVisibility Who may see whether and when a user is connected.
+	PresenceVisibility PresenceVisibility `json:"presence_visibility"`
 
 	// Username The name the user signs in with; unique whatever the case.
 	Username string `json:"username"`

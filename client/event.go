@@ -25,12 +25,24 @@ const (
 	EventSessionRevoked       EventType = "session.revoked"        // SessionRevokedData
 )
 
+// The ephemeral events: they have no cursor, are kept nowhere, and may be dropped. Of two about the same user (and conversation)
+// the one with the later At counts.
+const (
+	EventTyping   EventType = "typing"   // TypingData
+	EventPresence EventType = "presence" // Presence
+)
+
 // Event is something that its user must learn.
 type Event struct {
 	Cursor Cursor          `json:"cursor"` // go on from here; "" = ephemeral, it is kept nowhere
 	Type   EventType       `json:"type"`
 	At     Time            `json:"at"`
 	Data   json.RawMessage `json:"data"` // see Value and Decode
+}
+
+// Ephemeral tells whether the event is kept nowhere: it moves no cursor, and nobody gets it again.
+func (e Event) Ephemeral() bool {
+	return e.Cursor == ""
 }
 
 // Decode reads the event's data into what is fit for its type.
@@ -67,6 +79,10 @@ func (e Event) Value() any {
 		return valueOf[MemberUpdatedData](e)
 	case EventSessionRevoked:
 		return valueOf[SessionRevokedData](e)
+	case EventTyping:
+		return valueOf[TypingData](e)
+	case EventPresence:
+		return valueOf[Presence](e)
 	default:
 		return nil
 	}

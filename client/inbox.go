@@ -23,6 +23,8 @@ type PollOptions struct {
 	Wait time.Duration
 	// Limit is how many events to return at most; 0 = 100.
 	Limit int
+	// Presence is what the poll says of its user; "" = active, and nothing when it does not wait.
+	Presence Activity
 }
 
 // Poll returns what the inbox has after a position: at once when there is anything, otherwise when something comes or the
@@ -36,6 +38,9 @@ func (c *Client) Poll(ctx context.Context, options PollOptions) (PollResult, err
 	}
 	if options.Limit != 0 {
 		query.Set("limit", strconv.Itoa(options.Limit))
+	}
+	if options.Presence != "" {
+		query.Set("presence", string(options.Presence))
 	}
 	return do[PollResult](ctx, c, call{method: http.MethodGet, path: "/v1/inbox/poll", query: query, wait: wait})
 }

@@ -155,9 +155,17 @@ func TestEveryOperationHasACallAndEveryCallIsInTheSpecification(t *testing.T) {
 		},
 		"MarkRead": func() error { _, err := c.MarkRead(ctx, id, 7); return err },
 		"Poll": func() error {
-			result, err := c.Poll(ctx, client.PollOptions{Cursor: client.Begin, Limit: 7})
+			result, err := c.Poll(ctx, client.PollOptions{Cursor: client.Begin, Limit: 7, Presence: client.ActivityBackground})
 			assert.Equal(t, client.EventSessionRevoked, result.Events[0].Type)
 			assert.IsType(t, client.SessionRevokedData{}, result.Events[0].Value())
+			return err
+		},
+		"SetTyping":   func() error { return c.SetTyping(ctx, id, client.TypingStateTyping) },
+		"SetPresence": func() error { return c.SetPresence(ctx, client.ActivityBackground) },
+		"Presences": func() error {
+			friends, err := c.Presences(ctx, id, id)
+			assert.Equal(t, client.PresenceStateOffline, friends[0].State)
+			assert.NotNil(t, friends[0].LastSeenAt)
 			return err
 		},
 		"Ack":        func() error { return c.Ack(ctx, "1.a.b.3") },

@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -15,6 +16,8 @@ import (
 type StreamOptions struct {
 	// Cursor is the last event that was seen, [Begin] or [Now]; "" = the position that the session saved.
 	Cursor Cursor
+	// Presence is what the stream says of its user whenever it connects; "" = active. See [Client.SetPresence].
+	Presence Activity
 	// Trace is told what happens beside events; its functions may be nil.
 	Trace StreamTrace
 }
@@ -40,6 +43,13 @@ type ResetError struct {
 // Error says that events were missed.
 func (r *ResetError) Error() string {
 	return "the inbox cannot continue (" + string(r.Reason) + "): synchronize, then go on"
+}
+
+func (o StreamOptions) query() string {
+	if o.Presence == "" {
+		return ""
+	}
+	return "?" + url.Values{"presence": {string(o.Presence)}}.Encode()
 }
 
 // Waits and patience of a stream.
@@ -149,7 +159,7 @@ func (s *stream) connect(ctx context.Context) error {
 	watchdog.timer = time.AfterFunc(watchdog.patience, func() { cancel(errSilent) })
 	defer watchdog.timer.Stop()
 
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.client.base+"/v1/inbox/stream", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.client.base+"/v1/inbox/stream"+s.options.query(), nil)
 	if err != nil {
 		return err
 	}

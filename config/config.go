@@ -46,6 +46,7 @@ type Config struct {
 	MaxMessageLength int   // in characters, not bytes
 	MaxPageSize      int   // items in one page of a list
 	MaxGroupMembers  int
+	MaxTypingMembers int // of a group in which others are told who types
 
 	// Streams and polls.
 
@@ -56,6 +57,7 @@ type Config struct {
 	StreamWriteTimeout time.Duration // a reader slower than this is closed
 	Heartbeat          time.Duration // the longest silence on a stream
 	MaxPollWait        time.Duration
+	PresenceGrace      time.Duration // how long a user who left is shown as connected
 	InboxStreamLength  int           // recent events of a connected user kept in Redis, about
 	HeadCheck          time.Duration // how often idle inboxes are compared with the database
 

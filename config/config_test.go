@@ -43,9 +43,9 @@ func TestNothingSetIsEmbeddedWithTheDocumentedDefaults(t *testing.T) {
 		Listen: ":8080", ShutdownGrace: 10 * time.Second,
 		DataDir: "./data", MySQLConnections: 32, Migrate: true, Retention: 720 * time.Hour,
 		AccessTokenLifetime: 15 * time.Minute, SessionLifetime: 720 * time.Hour, InboxTokenLifetime: time.Hour,
-		RateLimit: true, MaxBodyBytes: 65536, MaxMessageLength: 8000, MaxPageSize: 200, MaxGroupMembers: 5000,
+		RateLimit: true, MaxBodyBytes: 65536, MaxMessageLength: 8000, MaxPageSize: 200, MaxGroupMembers: 5000, MaxTypingMembers: 100,
 		MaxStreams: 20000, ParkStreams: true, MaxStreamsPerUser: 8, StreamLifetime: 10 * time.Minute, StreamWriteTimeout: 5 * time.Second,
-		Heartbeat: 15 * time.Second, MaxPollWait: 55 * time.Second, InboxStreamLength: 1000, HeadCheck: 5 * time.Second,
+		Heartbeat: 15 * time.Second, MaxPollWait: 55 * time.Second, PresenceGrace: 30 * time.Second, InboxStreamLength: 1000, HeadCheck: 5 * time.Second,
 		WriterQueue: 4096, WriterBatch: 256, LogLevel: slog.LevelInfo, LogFormat: "json",
 	}, c)
 }
@@ -61,9 +61,9 @@ func TestEverySettingIsReadFromItsVariableAndItsFlag(t *testing.T) {
 		JWTSecret: one, JWTPreviousSecrets: []config.Secret{two, one},
 		AccessTokenLifetime: time.Minute, SessionLifetime: 2 * time.Minute, InboxTokenLifetime: 3 * time.Minute,
 		PasswordConcurrency: 4,
-		MaxBodyBytes:        2048, MaxMessageLength: 5, MaxPageSize: 6, MaxGroupMembers: 7,
+		MaxBodyBytes:        2048, MaxMessageLength: 5, MaxPageSize: 6, MaxGroupMembers: 7, MaxTypingMembers: 13,
 		MaxStreams: 8, MaxStreamsPerUser: 9, StreamLifetime: 10 * time.Second, StreamWriteTimeout: time.Second,
-		Heartbeat: 2 * time.Second, MaxPollWait: 3 * time.Second, InboxStreamLength: 4, HeadCheck: time.Second,
+		Heartbeat: 2 * time.Second, MaxPollWait: 3 * time.Second, PresenceGrace: 14 * time.Second, InboxStreamLength: 4, HeadCheck: time.Second,
 		Writers: 2, WriterQueue: 11, WriterBatch: 12, LogLevel: slog.LevelDebug, LogFormat: "text",
 	}
 	texts := map[string]string{
@@ -73,9 +73,9 @@ func TestEverySettingIsReadFromItsVariableAndItsFlag(t *testing.T) {
 		"redis-url": "redis://h:1/0", "single-node": "true", "migrate": "false",
 		"jwt-secret": goodSecret, "jwt-previous-secrets": strings.ToUpper(goodSecret) + "," + goodSecret,
 		"access-token-lifetime": "1m", "session-lifetime": "2m", "inbox-token-lifetime": "3m", "password-concurrency": "4",
-		"rate-limit": "off", "max-body-bytes": "2048", "max-message-length": "5", "max-page-size": "6", "max-group-members": "7",
+		"rate-limit": "off", "max-body-bytes": "2048", "max-message-length": "5", "max-page-size": "6", "max-group-members": "7", "max-typing-members": "13",
 		"max-streams": "8", "park-streams": "off", "max-streams-per-user": "9", "stream-lifetime": "10s", "stream-write-timeout": "1s",
-		"heartbeat": "2s", "max-poll-wait": "3s", "inbox-stream-length": "4", "head-check": "1s",
+		"heartbeat": "2s", "max-poll-wait": "3s", "presence-grace": "14s", "inbox-stream-length": "4", "head-check": "1s",
 		"writers": "2", "writer-queue": "11", "writer-batch": "12", "log-level": "debug", "log-format": "text",
 	}
 	vars := map[string]string{}

@@ -145,6 +145,9 @@ func (c *Config) limitSettings() []setting {
 	}, {
 		name: "max-group-members", fallback: "5000", value: intValue[int]{&c.MaxGroupMembers, 2, 1_000_000},
 		usage: "Most members of a group.",
+	}, {
+		name: "max-typing-members", fallback: "100", value: intValue[int]{&c.MaxTypingMembers, 0, 1000},
+		usage: "Members up to which a group is told who is typing.",
 	}}
 }
 
@@ -167,6 +170,9 @@ func (c *Config) streamSettings() []setting {
 	}, {
 		name: "heartbeat", fallback: "15s", value: durationValue{&c.Heartbeat, time.Second, time.Minute},
 		usage: "Silence after which a stream gets a heartbeat; keep it well below the idle limit of what stands in front.",
+	}, {
+		name: "presence-grace", fallback: "30s", value: durationValue{&c.PresenceGrace, time.Second, 10 * time.Minute},
+		usage: "How long a user who left is still shown as connected, so that reconnecting does not show.",
 	}, {
 		name: "max-poll-wait", fallback: "55s", value: durationValue{&c.MaxPollWait, time.Second, 5 * time.Minute},
 		usage: "Longest time a poll may wait for an event.",

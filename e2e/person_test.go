@@ -207,6 +207,7 @@ type inbox struct {
 
 	mu     sync.Mutex
 	events []client.Event
+	passed []client.Event // ephemeral ones
 	hellos int
 	byes   []client.ByeReason
 	resets []client.ResetReason
@@ -259,7 +260,7 @@ func (p *person) poll() *inbox {
 			}
 			i.note(func() {
 				i.hellos++
-				if len(result.Events) > 0 {
+				if len(result.Events) > 0 && !result.Events[0].Ephemeral() {
 					assert.Equal(i.t, i.cursor, result.Cursor, "a poll's cursor is that of its last event")
 				}
 				i.cursor = result.Cursor
@@ -293,9 +294,10 @@ func (i *inbox) note(change func()) {
 	change()
 }
 
-// take adds an event; those that are not kept are passed over.
+// take adds an event; ephemeral ones have no place in the order.
 func (i *inbox) take(event client.Event) {
-	if event.Cursor == "" {
+	if event.Ephemeral() {
+		i.note(func() { i.passed = append(i.passed, event) })
 		return
 	}
 	i.note(func() {

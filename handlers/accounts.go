@@ -102,6 +102,7 @@ func (a *api) UpdateMe(c echo.Context) error {
 	patch := chat.ProfilePatch{
 		DisplayName: in.DisplayName, AvatarURL: in.AvatarUrl,
 		AcceptMessagesFrom: cast[chat.Acceptance](in.AcceptMessagesFrom),
+		PresenceVisibility: cast[chat.PresenceVisibility](in.PresenceVisibility),
 	}
 	if in.AvatarUrl == nil && isNull(exchangeOf(c).body, "avatar_url") {
 		patch.AvatarURL = new(string) // null removes it, as in a merge patch (RFC 7396)

@@ -33,6 +33,7 @@ var (
 	loginUsernameBudget = &budget{name: "login_username", limit: realtime.Limit{Rate: 10, Period: time.Minute, Burst: 20}}
 	refreshBudget       = &budget{name: "refresh", limit: realtime.Limit{Rate: 60, Period: time.Minute, Burst: 120}, byAddress: true}
 	sendBudget          = &budget{name: "send", limit: realtime.Limit{Rate: 20, Period: time.Second, Burst: 200}}
+	typingBudget        = &budget{name: "typing", limit: realtime.Limit{Rate: 4, Period: time.Second, Burst: 40}}
 	writeBudget         = &budget{name: "write", limit: realtime.Limit{Rate: 10, Period: time.Second, Burst: 100}}
 )
 
@@ -48,6 +49,8 @@ func budgetOf(method, operationID string, who access) *budget {
 		return refreshBudget
 	case "sendToUser", "sendToGroup":
 		return sendBudget
+	case "setTyping":
+		return typingBudget
 	}
 	if method == http.MethodGet || who == accessPublic {
 		return nil

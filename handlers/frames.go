@@ -40,6 +40,14 @@ func appendEvent(b []byte, prefix string, seq int64, body chat.Body) []byte {
 	return append(b, "\n\n"...)
 }
 
+// appendEphemeral appends an event that is kept nowhere: it has no id, so that
+// the position stays.
+func appendEphemeral(b []byte, body chat.Body) []byte {
+	b = append(b, "data: {"...)
+	b = append(b, body...)
+	return append(b, "\n\n"...)
+}
+
 // appendEnvelope appends the event itself, the same bytes on every transport.
 func appendEnvelope(b []byte, prefix string, seq int64, body chat.Body) []byte {
 	b = append(b, `{"cursor":"`...)

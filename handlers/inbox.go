@@ -84,9 +84,9 @@ func startOf(user chat.ID, positions ...given) (start, error) {
 }
 
 // request returns what the hub is asked for.
-func (s start) request(caller chat.Caller, kind realtime.Kind, limit int) realtime.Request {
+func (s start) request(caller chat.Caller, kind realtime.Kind, says chat.Activity, limit int) realtime.Request {
 	return realtime.Request{
-		User: caller.User, Session: caller.Session, Kind: kind, Start: s.at, Cursor: s.cursor, Limit: limit,
+		User: caller.User, Session: caller.Session, Kind: kind, Activity: says, Start: s.at, Cursor: s.cursor, Limit: limit,
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"longwire/chat"
 	"longwire/realtime"
 )
 
@@ -75,11 +76,11 @@ func parkable(c echo.Context) bool {
 }
 
 // streamParked serves a stream that leaves its handler.
-func (a *api) streamParked(c echo.Context, x *exchange, from start) error {
+func (a *api) streamParked(c echo.Context, x *exchange, from start, says chat.Activity) error {
 	s := &parkedStream{place: a.parking}
 	s.heartbeat, s.random, s.out = a.Heartbeat, a.Random, parkedSink{s, a.WriteTimeout}
 	s.onFirst = func(first realtime.Batch) { a.acknowledge(x.identity.Caller, from, first) }
-	request := from.request(x.identity.Caller, realtime.Stream, parkedBatch)
+	request := from.request(x.identity.Caller, realtime.Stream, says, parkedBatch)
 	request.OnWake = s.raise
 	var err error
 	if s.reader, err = a.Inboxes.Attach(c.Request().Context(), request); err != nil {

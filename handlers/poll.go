@@ -35,7 +35,11 @@ func (a *api) PollInbox(c echo.Context, params openapi.PollInboxParams) error {
 	}
 
 	ctx := c.Request().Context()
-	request := from.request(caller, realtime.Poll, limit)
+	says := chat.ActivityActive
+	if wait == 0 {
+		says = chat.ActivityNone // a glance is no presence
+	}
+	request := from.request(caller, realtime.Poll, activityOf(params.Presence, says), limit)
 	// Who does not wait asks what is there: all that has committed, on any node.
 	request.Current = wait == 0
 	reader, err := a.Inboxes.Attach(ctx, request)
@@ -100,6 +104,9 @@ func pollSize(batch realtime.Batch) int {
 	for i := range batch.Events {
 		size += len(batch.Events[i].Body) + 64
 	}
+	for _, body := range batch.Ephemeral {
+		size += len(body) + 2
+	}
 	return size
 }
 
@@ -112,6 +119,12 @@ func appendPoll(b []byte, prefix string, seq int64, batch realtime.Batch) []byte
 			b = append(b, ',')
 		}
 		b = appendEnvelope(b, prefix, event.Seq, event.Body)
+	}
+	for i, body := range batch.Ephemeral {
+		if i > 0 || len(batch.Events) > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(b, '{'), body...)
 	}
 	b = append(b, `],"cursor":"`...)
 	b = chat.AppendCursor(b, prefix, seq)

@@ -12,6 +12,7 @@ type Service interface {
 	people
 	groups
 	messages
+	presence
 }
 
 type accounts interface {

@@ -15,7 +15,7 @@ var (
 	next     = "more"
 	readSeq  = int64(6)
 	profile  = chat.Profile{ID: bob, Username: "bob", DisplayName: "Bob", AvatarURL: &avatar}
-	me       = chat.User{Profile: chat.Profile{ID: ada, Username: "ada", DisplayName: "Ada"}, AcceptMessagesFrom: chat.AcceptFriends, CreatedAt: then}
+	me       = chat.User{Profile: chat.Profile{ID: ada, Username: "ada", DisplayName: "Ada"}, AcceptMessagesFrom: chat.AcceptFriends, PresenceVisibility: chat.PresenceToFriends, CreatedAt: then}
 	session  = chat.Session{ID: laptop, UserID: ada, DeviceName: "Laptop", CreatedAt: then, LastSeenAt: then, ExpiresAt: then, Current: true}
 	request  = chat.FriendRequest{ID: bob, From: me.Profile, To: profile, State: chat.RequestPending, CreatedAt: then, UpdatedAt: then}
 	friend   = chat.Friend{User: profile, Remark: "from the fair", Since: then}
@@ -201,6 +201,22 @@ func (d *double) Sync(context.Context, chat.Caller) (chat.Snapshot, error) {
 }
 
 func (d *double) Limits() chat.Limits { return chat.FixedLimits() }
+
+func (d *double) SetTyping(context.Context, chat.Caller, chat.ID, chat.TypingState) error {
+	return d.called("SetTyping")
+}
+
+func (d *double) SetPresence(context.Context, chat.Caller, chat.Activity) error {
+	return d.called("SetPresence")
+}
+
+func (d *double) Presences(_ context.Context, _ chat.Caller, users []chat.ID) ([]chat.Presence, error) {
+	items := make([]chat.Presence, 0, len(users))
+	for _, user := range users {
+		items = append(items, chat.Presence{UserID: user, State: chat.PresenceOffline, LastSeenAt: &then})
+	}
+	return items, d.called("Presences")
+}
 
 // brokenService panics where the double would answer.
 type brokenService struct {

@@ -43,10 +43,11 @@ func (a *api) StreamInbox(c echo.Context, params openapi.StreamInboxParams) erro
 		streamHeaders(c.Response().Header())
 		return c.NoContent(http.StatusOK)
 	}
+	says := activityOf(params.Presence, chat.ActivityActive)
 	if a.parking != nil && parkable(c) {
-		return a.streamParked(c, x, from)
+		return a.streamParked(c, x, from, says)
 	}
-	reader, err := a.Inboxes.Attach(c.Request().Context(), from.request(x.identity.Caller, realtime.Stream, 0))
+	reader, err := a.Inboxes.Attach(c.Request().Context(), from.request(x.identity.Caller, realtime.Stream, says, 0))
 	if err != nil {
 		return err
 	}
@@ -177,12 +178,15 @@ func (s *stream) give(batch realtime.Batch) string {
 		return s.bye(string(batch.End))
 	case batch.Reset != nil:
 		return s.send(appendReset(s.buffer, prefix, batch.Reset.Seq, string(batch.Reset.Reason)))
-	case len(batch.Events) == 0:
+	case batch.Empty():
 		return ""
 	}
 	b := s.buffer
 	for _, event := range batch.Events {
 		b = appendEvent(b, prefix, event.Seq, event.Body)
+	}
+	for _, body := range batch.Ephemeral {
+		b = appendEphemeral(b, body)
 	}
 	return s.send(b)
 }

@@ -15,16 +15,37 @@ import (
 
 // Defines values for Acceptance.
 const (
-	Everyone Acceptance = "everyone"
-	Friends  Acceptance = "friends"
+	AcceptanceEveryone Acceptance = "everyone"
+	AcceptanceFriends  Acceptance = "friends"
 )
 
 // Valid indicates whether the value is a known member of the Acceptance enum.
 func (e Acceptance) Valid() bool {
 	switch e {
-	case Everyone:
+	case AcceptanceEveryone:
 		return true
-	case Friends:
+	case AcceptanceFriends:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Activity.
+const (
+	Active     Activity = "active"
+	Background Activity = "background"
+	None       Activity = "none"
+)
+
+// Valid indicates whether the value is a known member of the Activity enum.
+func (e Activity) Valid() bool {
+	switch e {
+	case Active:
+		return true
+	case Background:
+		return true
+	case None:
 		return true
 	default:
 		return false
@@ -316,6 +337,63 @@ func (e MessageKind) Valid() bool {
 	}
 }
 
+// Defines values for PresenceEventType.
+const (
+	PresenceEventTypePresence PresenceEventType = "presence"
+)
+
+// Valid indicates whether the value is a known member of the PresenceEventType enum.
+func (e PresenceEventType) Valid() bool {
+	switch e {
+	case PresenceEventTypePresence:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PresenceState.
+const (
+	Away    PresenceState = "away"
+	Offline PresenceState = "offline"
+	Online  PresenceState = "online"
+	Unknown PresenceState = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the PresenceState enum.
+func (e PresenceState) Valid() bool {
+	switch e {
+	case Away:
+		return true
+	case Offline:
+		return true
+	case Online:
+		return true
+	case Unknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PresenceVisibility.
+const (
+	PresenceVisibilityFriends PresenceVisibility = "friends"
+	PresenceVisibilityNobody  PresenceVisibility = "nobody"
+)
+
+// Valid indicates whether the value is a known member of the PresenceVisibility enum.
+func (e PresenceVisibility) Valid() bool {
+	switch e {
+	case PresenceVisibilityFriends:
+		return true
+	case PresenceVisibilityNobody:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ProblemCode.
 const (
 	ProblemCodeAlreadyFriends        ProblemCode = "already_friends"
@@ -490,6 +568,39 @@ func (e SignInTokenType) Valid() bool {
 	}
 }
 
+// Defines values for TypingEventType.
+const (
+	TypingEventTypeTyping TypingEventType = "typing"
+)
+
+// Valid indicates whether the value is a known member of the TypingEventType enum.
+func (e TypingEventType) Valid() bool {
+	switch e {
+	case TypingEventTypeTyping:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TypingState.
+const (
+	TypingStateStopped TypingState = "stopped"
+	TypingStateTyping  TypingState = "typing"
+)
+
+// Valid indicates whether the value is a known member of the TypingState enum.
+func (e TypingState) Valid() bool {
+	switch e {
+	case TypingStateStopped:
+		return true
+	case TypingStateTyping:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Visibility.
 const (
 	VisibilityPrivate Visibility = "private"
@@ -531,6 +642,9 @@ type AckRequest struct {
 	// Cursor A cursor; anything else is `invalid_cursor`.
 	Cursor string `json:"cursor"`
 }
+
+// Activity What a stream or a poll says of its user: `active`, the user looks at it; `background`, it is open but out of sight; `none`, it does not count.
+type Activity string
 
 // Block One entry of a user's list of blocked users.
 type Block struct {
@@ -670,7 +784,7 @@ type Cursor = string
 // Direction Which friend requests are asked for, seen from the user who asks.
 type Direction string
 
-// Event One event as every transport carries it, byte for byte.
+// Event One event as every transport carries it, byte for byte. Ephemeral ones have no cursor.
 type Event = json.RawMessage
 
 // FieldError One fault of a request.
@@ -1094,8 +1208,17 @@ type Limits struct {
 	// MaxPollWaitSeconds The largest `wait` of a poll.
 	MaxPollWaitSeconds int `json:"max_poll_wait_seconds"`
 
+	// MaxPresenceFriends Friends up to which a user's changes of presence are told; above it friends have to ask.
+	MaxPresenceFriends int `json:"max_presence_friends"`
+
+	// MaxPresenceUsers Users that one `GET /v1/presence` may name.
+	MaxPresenceUsers int `json:"max_presence_users"`
+
 	// MaxStreamsPerUser Streams of one user that may be open at once.
 	MaxStreamsPerUser int `json:"max_streams_per_user"`
+
+	// MaxTypingMembers Members up to which a group is told who is typing.
+	MaxTypingMembers int `json:"max_typing_members"`
 
 	// MaxUnreadCount Where counting unread messages stops.
 	MaxUnreadCount int `json:"max_unread_count"`
@@ -1103,8 +1226,17 @@ type Limits struct {
 	// MinPasswordLength Characters that a password has at least.
 	MinPasswordLength int `json:"min_password_length"`
 
+	// PresenceGraceSeconds How long a user who left is still shown as connected.
+	PresenceGraceSeconds int `json:"presence_grace_seconds"`
+
 	// StreamLifetimeSeconds How long a stream lasts at most; each ends between 0.8 and 1.0 of it.
 	StreamLifetimeSeconds int `json:"stream_lifetime_seconds"`
+
+	// TypingExpiresSeconds After which a `typing` event is to be forgotten.
+	TypingExpiresSeconds int `json:"typing_expires_seconds"`
+
+	// TypingIntervalSeconds One `typing` in this time is passed on.
+	TypingIntervalSeconds int `json:"typing_interval_seconds"`
 }
 
 // LoginRequest Who wants to sign in, and on which device.
@@ -1373,6 +1505,52 @@ type PollResult struct {
 // Example: 1.k3j9.abcdefgh.42
 type Position = string
 
+// Presence How a user is connected, as a friend sees it.
+type Presence struct {
+	// LastSeenAt When the user was connected last; only while `offline`, and null when nobody knows.
+	LastSeenAt *time.Time `json:"last_seen_at"`
+
+	// State How a user is connected: `online`; `away`, when all that is open is in the background; `offline`; `unknown`, when the server cannot tell just now.
+	State PresenceState `json:"state"`
+
+	// UserId An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	UserId Id `json:"user_id"`
+}
+
+// PresenceEvent Ephemeral. How a friend is connected has changed.
+//
+// Example: {"at":"2026-09-01T10:21:30.000Z","data":{"last_seen_at":"2026-09-01T10:21:00.000Z","state":"offline","user_id":"023pbqc03ztkt"},"type":"presence"}
+type PresenceEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Data How a user is connected, as a friend sees it.
+	Data Presence          `json:"data"`
+	Type PresenceEventType `json:"type"`
+}
+
+// PresenceEventType defines model for PresenceEvent.Type.
+type PresenceEventType string
+
+// PresenceList How users are connected.
+type PresenceList struct {
+	// Items The entries.
+	Items []Presence `json:"items"`
+
+	// Next Always null: there is one part.
+	Next *string `json:"next"`
+}
+
+// PresenceState How a user is connected: `online`; `away`, when all that is open is in the background; `offline`; `unknown`, when the server cannot tell just now.
+type PresenceState string
+
+// PresenceVisibility Who may see whether and when a user is connected.
+type PresenceVisibility string
+
 // Problem RFC 9457.
 type Problem struct {
 	// Code What went wrong, for programs. Codes are never renamed; new ones may come.
@@ -1580,10 +1758,22 @@ type SessionRevokedEvent struct {
 // SessionRevokedEventType Which event this is.
 type SessionRevokedEventType string
 
+// SetPresenceRequest What this session says of its user from now on.
+type SetPresenceRequest struct {
+	// State What a stream or a poll says of its user: `active`, the user looks at it; `background`, it is open but out of sight; `none`, it does not count.
+	State Activity `json:"state"`
+}
+
 // SetRemarkRequest What the user wants to remember about a friend.
 type SetRemarkRequest struct {
 	// Remark A private note; empty removes it.
 	Remark string `json:"remark"`
+}
+
+// SetTypingRequest What the user does in the conversation.
+type SetTypingRequest struct {
+	// State Whether a user is writing, or has stopped.
+	State TypingState `json:"state"`
 }
 
 // SignIn A user, and the tokens of a session.
@@ -1637,6 +1827,42 @@ type Snapshot struct {
 // Example: 2026-09-01T10:12:00.000Z
 type Time = time.Time
 
+// TypingData Who is writing where, or has stopped.
+type TypingData struct {
+	// ConversationId An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationId Id `json:"conversation_id"`
+
+	// State Whether a user is writing, or has stopped.
+	State TypingState `json:"state"`
+
+	// UserId An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	UserId Id `json:"user_id"`
+}
+
+// TypingEvent Ephemeral. Somebody is writing in a conversation, or has stopped.
+//
+// Example: {"at":"2026-09-01T10:20:00.000Z","data":{"conversation_id":"026xbm4035yf0","state":"typing","user_id":"0231rhm05bxze"},"type":"typing"}
+type TypingEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Data Who is writing where, or has stopped.
+	Data TypingData      `json:"data"`
+	Type TypingEventType `json:"type"`
+}
+
+// TypingEventType defines model for TypingEvent.Type.
+type TypingEventType string
+
+// TypingState Whether a user is writing, or has stopped.
+type TypingState string
+
 // UpdateGroupRequest What is to change of the group; what is not given stays.
 type UpdateGroupRequest struct {
 	// Description What the group is about.
@@ -1662,6 +1888,9 @@ type UpdateMeRequest struct {
 
 	// DisplayName How others see the user.
 	DisplayName *string `json:"display_name,omitempty"`
+
+	// PresenceVisibility Who may see whether and when a user is connected.
+	PresenceVisibility *PresenceVisibility `json:"presence_visibility,omitempty"`
 }
 
 // User What users see of themselves.
@@ -1684,6 +1913,9 @@ type User struct {
 	//
 	// Example: 023pbqc03ztkt
 	Id Id `json:"id"`
+
+	// PresenceVisibility Who may see whether and when a user is connected.
+	PresenceVisibility PresenceVisibility `json:"presence_visibility"`
 
 	// Username The name the user signs in with; unique whatever the case.
 	Username string `json:"username"`
@@ -1878,6 +2110,9 @@ type PollInboxParams struct {
 
 	// Limit How many events to return at most.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Presence What this poll says of its user while it waits, and for `presence_grace_seconds` after. Without it, `active`, but with `wait=0`, `none`.
+	Presence *Activity `form:"presence,omitempty" json:"presence,omitempty"`
 }
 
 // StreamInboxParams defines parameters for StreamInbox.
@@ -1894,6 +2129,9 @@ type StreamInboxParams struct {
 	// Errors With `inband` a stream that cannot be served answers 200 and one `error` event.
 	Errors *StreamInboxParamsErrors `form:"errors,omitempty" json:"errors,omitempty"`
 
+	// Presence What this stream says of its user, until `PUT /v1/me/presence` changes it. Without it, `active`.
+	Presence *Activity `form:"presence,omitempty" json:"presence,omitempty"`
+
 	// LastEventID The id of the last event seen; EventSource sends it by itself. A cursor, `begin` or `now`.
 	LastEventID *Position `json:"Last-Event-ID,omitempty"`
 }
@@ -1908,6 +2146,12 @@ type ListMyGroupsParams struct {
 
 	// After The `next` of the part before.
 	After *PageAfter `form:"after,omitempty" json:"after,omitempty"`
+}
+
+// GetPresenceParams defines parameters for GetPresence.
+type GetPresenceParams struct {
+	// UserIds Up to `max_presence_users` ids, separated by commas.
+	UserIds []Id `form:"user_ids" json:"user_ids"`
 }
 
 // FindUsersParams defines parameters for FindUsers.
@@ -1940,6 +2184,9 @@ type RegisterJSONRequestBody = RegisterRequest
 // MarkReadJSONRequestBody defines body for MarkRead for application/json ContentType.
 type MarkReadJSONRequestBody = MarkReadRequest
 
+// SetTypingJSONRequestBody defines body for SetTyping for application/json ContentType.
+type SetTypingJSONRequestBody = SetTypingRequest
+
 // RequestFriendJSONRequestBody defines body for RequestFriend for application/json ContentType.
 type RequestFriendJSONRequestBody = FriendRequestRequest
 
@@ -1963,6 +2210,9 @@ type AckInboxJSONRequestBody = AckRequest
 
 // UpdateMeJSONRequestBody defines body for UpdateMe for application/json ContentType.
 type UpdateMeJSONRequestBody = UpdateMeRequest
+
+// SetPresenceJSONRequestBody defines body for SetPresence for application/json ContentType.
+type SetPresenceJSONRequestBody = SetPresenceRequest
 
 // SendToUserJSONRequestBody defines body for SendToUser for application/json ContentType.
 type SendToUserJSONRequestBody = SendMessageRequest
@@ -2014,6 +2264,9 @@ type ServerInterface interface {
 	// MarkRead Say how far I have read
 	// (PUT /v1/conversations/{id}/read)
 	MarkRead(ctx echo.Context, id PathId) error
+	// SetTyping Say that I am typing
+	// (POST /v1/conversations/{id}/typing)
+	SetTyping(ctx echo.Context, id PathId) error
 	// ListFriendRequests List pending friend requests
 	// (GET /v1/friend-requests)
 	ListFriendRequests(ctx echo.Context, params ListFriendRequestsParams) error
@@ -2101,6 +2354,12 @@ type ServerInterface interface {
 	// ListMyGroups List my groups
 	// (GET /v1/me/groups)
 	ListMyGroups(ctx echo.Context, params ListMyGroupsParams) error
+	// SetPresence Say whether I look at it
+	// (PUT /v1/me/presence)
+	SetPresence(ctx echo.Context) error
+	// GetPresence See who is connected
+	// (GET /v1/presence)
+	GetPresence(ctx echo.Context, params GetPresenceParams) error
 	// ListSessions List my sessions
 	// (GET /v1/sessions)
 	ListSessions(ctx echo.Context) error
@@ -2355,6 +2614,22 @@ func (w *ServerInterfaceWrapper) MarkRead(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.MarkRead(ctx, id)
+	return err
+}
+
+// SetTyping converts echo context to params.
+func (w *ServerInterfaceWrapper) SetTyping(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetTyping(ctx, id)
 	return err
 }
 
@@ -2873,6 +3148,13 @@ func (w *ServerInterfaceWrapper) PollInbox(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
 
+	// ------------- Optional query parameter "presence" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "presence", ctx.QueryParams(), &params.Presence, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter presence: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PollInbox(ctx, params)
 	return err
@@ -2910,6 +3192,13 @@ func (w *ServerInterfaceWrapper) StreamInbox(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "errors", ctx.QueryParams(), &params.Errors, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter errors: %s", err))
+	}
+
+	// ------------- Optional query parameter "presence" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "presence", ctx.QueryParams(), &params.Presence, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter presence: %s", err))
 	}
 
 	headers := ctx.Request().Header
@@ -2992,6 +3281,33 @@ func (w *ServerInterfaceWrapper) ListMyGroups(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListMyGroups(ctx, params)
+	return err
+}
+
+// SetPresence converts echo context to params.
+func (w *ServerInterfaceWrapper) SetPresence(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetPresence(ctx)
+	return err
+}
+
+// GetPresence converts echo context to params.
+func (w *ServerInterfaceWrapper) GetPresence(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetPresenceParams
+	// ------------- Required query parameter "user_ids" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, true, "user_ids", ctx.QueryParams(), &params.UserIds, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_ids: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetPresence(ctx, params)
 	return err
 }
 
@@ -3175,6 +3491,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/conversations/:id", wrapper.GetConversation, options.OperationMiddlewares["getConversation"]...)
 	router.GET(options.BaseURL+"/v1/conversations/:id/messages", wrapper.ListMessages, options.OperationMiddlewares["listMessages"]...)
 	router.PUT(options.BaseURL+"/v1/conversations/:id/read", wrapper.MarkRead, options.OperationMiddlewares["markRead"]...)
+	router.POST(options.BaseURL+"/v1/conversations/:id/typing", wrapper.SetTyping, options.OperationMiddlewares["setTyping"]...)
 	router.GET(options.BaseURL+"/v1/friend-requests", wrapper.ListFriendRequests, options.OperationMiddlewares["listFriendRequests"]...)
 	router.POST(options.BaseURL+"/v1/friend-requests", wrapper.RequestFriend, options.OperationMiddlewares["requestFriend"]...)
 	router.DELETE(options.BaseURL+"/v1/friend-requests/:id", wrapper.CancelFriendRequest, options.OperationMiddlewares["cancelFriendRequest"]...)
@@ -3204,6 +3521,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/me", wrapper.GetMe, options.OperationMiddlewares["getMe"]...)
 	router.PATCH(options.BaseURL+"/v1/me", wrapper.UpdateMe, options.OperationMiddlewares["updateMe"]...)
 	router.GET(options.BaseURL+"/v1/me/groups", wrapper.ListMyGroups, options.OperationMiddlewares["listMyGroups"]...)
+	router.PUT(options.BaseURL+"/v1/me/presence", wrapper.SetPresence, options.OperationMiddlewares["setPresence"]...)
+	router.GET(options.BaseURL+"/v1/presence", wrapper.GetPresence, options.OperationMiddlewares["getPresence"]...)
 	router.GET(options.BaseURL+"/v1/sessions", wrapper.ListSessions, options.OperationMiddlewares["listSessions"]...)
 	router.DELETE(options.BaseURL+"/v1/sessions/:id", wrapper.EndSession, options.OperationMiddlewares["endSession"]...)
 	router.GET(options.BaseURL+"/v1/sync", wrapper.Sync, options.OperationMiddlewares["sync"]...)

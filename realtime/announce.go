@@ -72,6 +72,13 @@ func (a *announcer) enqueue(x chat.Announcement) {
 	raise(a.signal)
 }
 
+// behind tells whether announcements wait for longer than a moment.
+func (a *announcer) behind() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.weight > a.hub.cfg.QueueMemory/16
+}
+
 func weightOf(x chat.Announcement) int64 {
 	weight := int64(64*len(x.Deliveries) + 32*len(x.EndedSessions))
 	for _, body := range x.Bodies {

@@ -33,6 +33,8 @@ type Request struct {
 	// try, so it must neither block, nor call back, nor take a lock that is
 	// held while trying. With it an idle session costs no goroutine.
 	OnWake func()
+	// Activity is what this session says of its user; "" = it does not count.
+	Activity chat.Activity
 	// Current asks for a look at the database even where what is announced
 	// surely arrives: whatever committed before Attach is then there for the
 	// first try, on any node.
@@ -50,7 +52,7 @@ const fresh = 2 * time.Second
 // node is not running or the database does not answer, and what
 // [Source.SessionByID] gives for AtSaved. The session must be closed.
 func (h *Hub) Attach(ctx context.Context, req Request) (*Session, error) {
-	s := &Session{id: req.Session, kind: req.Kind, limit: req.Limit, onWake: req.OnWake}
+	s := &Session{id: req.Session, kind: req.Kind, activity: activityOf(req.Activity), limit: req.Limit, onWake: req.OnWake}
 	if s.limit <= 0 || s.limit > MaxBatchEvents {
 		s.limit = MaxBatchEvents
 	}
@@ -132,6 +134,8 @@ func (h *Hub) place(ctx context.Context, s *Session, req Request) error {
 		if s.kind == Stream && others+b.openStreams() > h.cfg.MaxStreamsPerUser {
 			return h.tooManyStreams()
 		}
+	} else if differs, _ := b.untold(h.now()); differs {
+		h.registry.renew(b.user)
 	}
 	if req.Current || req.Start == AtBegin || req.Start == AtNow || !b.live(h.now()-fresh) {
 		before := b.mark()

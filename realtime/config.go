@@ -25,6 +25,11 @@ type Source interface {
 	SessionByID(ctx context.Context, id chat.ID) (chat.Session, error)
 	// SavePositions moves saved positions forward, never back.
 	SavePositions(ctx context.Context, positions []chat.SavedPosition) error
+	// PresenceAudiences returns who is told of each user's presence; users
+	// with more than most friends have none.
+	PresenceAudiences(ctx context.Context, users []chat.ID, most int) (map[chat.ID]chat.PresenceAudience, error)
+	// SaveLastSeen notes when users were seen; it only moves forward.
+	SaveLastSeen(ctx context.Context, seen []chat.LastSeen) error
 	// Epoch names the past that the data has; see [chat.Cursor].
 	Epoch(ctx context.Context) (string, error)
 }
@@ -47,6 +52,8 @@ type Config struct {
 	ProbeInterval     time.Duration // how often the node probes its announce path; 2 s
 	ProbeTimeout      time.Duration // after which a probe is lost and the subscription is renewed; 5 s
 	Linger            time.Duration // how long an inbox is kept after its last reader left, for the next poll; 60 s
+	Registration      time.Duration // how long others believe that users are connected to a node that is silent; 60 s
+	PresenceGrace     time.Duration // how long a user who left is held as connected; 30 s, negative is not at all
 	CacheLife         time.Duration // how long a stream stays in Redis after the last connection; 15 min
 	SaveInterval      time.Duration // how often saved positions go to the database; 3 s
 	SourceTimeout     time.Duration // for one read of the database; 5 s
@@ -84,7 +91,11 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.ProbeInterval, 2*time.Second)
 	setDefault(&c.ProbeTimeout, 5*time.Second)
 	setDefault(&c.Linger, time.Minute)
+	setDefault(&c.Registration, time.Minute)
 	setDefault(&c.CacheLife, 15*time.Minute)
+	if c.PresenceGrace == 0 {
+		c.PresenceGrace = 30 * time.Second
+	}
 	setDefault(&c.SaveInterval, 3*time.Second)
 	setDefault(&c.SourceTimeout, 5*time.Second)
 	setDefault(&c.SourceReads, 8)

@@ -17,15 +17,24 @@ type frame struct {
 	deliveries []chat.Delivery   // frameEvents
 	ended      []chat.SessionRef // frameEnded
 	nonce      uint64            // frameProbe
+	ephemerals []chat.Ephemeral  // frameEphemeral
+	activities []said            // frameEphemeral
+}
+
+// said is what a session says of its user from now on.
+type said struct {
+	ref      chat.SessionRef
+	activity activity
 }
 
 type frameKind byte
 
 const (
-	frameEvents frameKind = iota + 1 // to one node: these inboxes grew
-	frameEnded                       // to all: these sessions ended
-	frameProbe                       // to oneself
-	frameLost                        // to all: announcements were lost, look at the database
+	frameEvents    frameKind = iota + 1 // to one node: these inboxes grew
+	frameEnded                          // to all: these sessions ended
+	frameProbe                          // to oneself
+	frameLost                           // to all: announcements were lost, look at the database
+	frameEphemeral                      // to one node: this is for who is connected, and kept nowhere
 )
 
 const frameVersion = 1
@@ -65,7 +74,31 @@ func (f *frame) encode() []byte {
 		}
 	case frameProbe:
 		b = binary.AppendUvarint(b, f.nonce)
+	case frameEphemeral:
+		b = f.appendEphemerals(b)
 	case frameLost:
+	}
+	return b
+}
+
+func (f *frame) appendEphemerals(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(len(f.ephemerals)))
+	for _, e := range f.ephemerals {
+		b = binary.AppendUvarint(b, uint64(e.Topic.Conversation))
+		b = binary.AppendUvarint(b, uint64(e.Topic.User))
+		b = binary.AppendUvarint(b, uint64(e.At))
+		b = binary.AppendUvarint(b, uint64(len(e.Body)))
+		b = append(b, e.Body...)
+		b = binary.AppendUvarint(b, uint64(len(e.Users)))
+		for _, user := range e.Users {
+			b = binary.AppendUvarint(b, uint64(user))
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(len(f.activities)))
+	for _, s := range f.activities {
+		b = binary.AppendUvarint(b, uint64(s.ref.User))
+		b = binary.AppendUvarint(b, uint64(s.ref.Session))
+		b = append(b, byte(s.activity))
 	}
 	return b
 }
@@ -96,6 +129,8 @@ func decodeFrame(payload string) (frame, error) {
 		}
 	case frameProbe:
 		f.nonce = r.uvarint()
+	case frameEphemeral:
+		r.ephemerals(&f)
 	case frameLost:
 	default:
 		return frame{}, fmt.Errorf("%w: kind %d", errFrame, f.kind)
@@ -153,6 +188,16 @@ func (r *frameReader) count(itemSize int) int {
 	return int(n)
 }
 
+// natural reads an integer that is at least 0.
+func (r *frameReader) natural() int64 {
+	n := r.uvarint()
+	if n > 1<<63-1 {
+		r.fail()
+		return 0
+	}
+	return int64(n)
+}
+
 // positive reads an integer that is at least 1.
 func (r *frameReader) positive() int64 {
 	n := r.uvarint()
@@ -173,6 +218,27 @@ func (r *frameReader) index(length int) int {
 		return 0
 	}
 	return int(n)
+}
+
+// ephemerals reads what appendEphemerals wrote.
+func (r *frameReader) ephemerals(f *frame) {
+	f.ephemerals = make([]chat.Ephemeral, r.count(5))
+	for i := range f.ephemerals {
+		e := chat.Ephemeral{Topic: chat.EphemeralTopic{Conversation: chat.ID(r.natural()), User: r.id()}, At: chat.Time(r.natural())}
+		e.Body = r.body()
+		e.Users = make([]chat.ID, r.count(1))
+		for j := range e.Users {
+			e.Users[j] = r.id()
+		}
+		f.ephemerals[i] = e
+	}
+	f.activities = make([]said, r.count(3))
+	for i := range f.activities {
+		f.activities[i] = said{ref: chat.SessionRef{User: r.id(), Session: r.id()}, activity: activity(r.byte())}
+		if f.activities[i].activity > active {
+			r.fail()
+		}
+	}
 }
 
 // body copies a body out, so that one event that is kept does not keep the

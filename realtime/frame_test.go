@@ -14,7 +14,7 @@ func TestFramesReadAsTheyWereWritten(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		id := rapid.Custom(func(t *rapid.T) chat.ID { return chat.ID(rapid.Int64Min(1).Draw(t, "id")) })
 		var f frame
-		switch f.kind = rapid.SampledFrom([]frameKind{frameEvents, frameEnded, frameProbe, frameLost}).Draw(t, "kind"); f.kind {
+		switch f.kind = rapid.SampledFrom([]frameKind{frameEvents, frameEnded, frameProbe, frameLost, frameEphemeral}).Draw(t, "kind"); f.kind {
 		case frameEvents:
 			f.bodies = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) chat.Body {
 				return chat.Body(rapid.SliceOf(rapid.Byte()).Draw(t, "body"))
@@ -31,6 +31,21 @@ func TestFramesReadAsTheyWereWritten(t *testing.T) {
 			})).Draw(t, "ended")
 		case frameProbe:
 			f.nonce = rapid.Uint64().Draw(t, "nonce")
+		case frameEphemeral:
+			users := rapid.SliceOfN(id, 1, 10)
+			f.ephemerals = rapid.SliceOf(rapid.Custom(func(t *rapid.T) chat.Ephemeral {
+				return chat.Ephemeral{
+					Topic: chat.EphemeralTopic{Conversation: chat.ID(rapid.Int64Min(0).Draw(t, "conversation")), User: id.Draw(t, "user")},
+					At:    chat.Time(rapid.Int64Min(0).Draw(t, "at")), Body: chat.Body(rapid.SliceOf(rapid.Byte()).Draw(t, "body")),
+					Users: users.Draw(t, "users"),
+				}
+			})).Draw(t, "ephemerals")
+			f.activities = rapid.SliceOf(rapid.Custom(func(t *rapid.T) said {
+				return said{
+					ref:      chat.SessionRef{User: id.Draw(t, "user"), Session: id.Draw(t, "session")},
+					activity: rapid.SampledFrom([]activity{inactive, background, active}).Draw(t, "activity"),
+				}
+			})).Draw(t, "activities")
 		case frameLost:
 		}
 		got, err := decodeFrame(string(f.encode()))
@@ -40,6 +55,8 @@ func TestFramesReadAsTheyWereWritten(t *testing.T) {
 		require.ElementsMatch(t, f.bodies, got.bodies)
 		require.ElementsMatch(t, f.deliveries, got.deliveries)
 		require.ElementsMatch(t, f.ended, got.ended)
+		require.ElementsMatch(t, f.ephemerals, got.ephemerals)
+		require.ElementsMatch(t, f.activities, got.activities)
 	})
 }
 
@@ -49,6 +66,12 @@ func FuzzDecodeFrame(f *testing.F) {
 		{kind: frameLost},
 		{kind: frameProbe, nonce: 1 << 63},
 		{kind: frameEnded, ended: []chat.SessionRef{{User: 1, Session: 2}}},
+		{kind: frameEphemeral},
+		{
+			kind:       frameEphemeral,
+			ephemerals: []chat.Ephemeral{{Topic: chat.EphemeralTopic{User: 1}, At: 2, Body: chat.Body("{}"), Users: []chat.ID{3, 4}}},
+			activities: []said{{ref: chat.SessionRef{User: 1, Session: 2}, activity: active}},
+		},
 		{kind: frameEvents, bodies: []chat.Body{chat.Body(`"type":"x"}`), nil}, deliveries: []chat.Delivery{{User: 1, Seq: 2, Event: 1}, {User: 1<<63 - 1, Seq: 1<<63 - 1}}},
 	} {
 		f.Add(string(seed.encode()))
@@ -65,6 +88,9 @@ func FuzzDecodeFrame(f *testing.F) {
 			require.Positive(t, d.User)
 			require.Positive(t, d.Seq)
 			require.Less(t, d.Event, len(got.bodies))
+		}
+		for _, s := range got.activities {
+			require.LessOrEqual(t, s.activity, active)
 		}
 		again, err := decodeFrame(string(got.encode()))
 		require.NoError(t, err)

@@ -43,12 +43,7 @@ func (a *announcer) store(ctx context.Context, e *era, b batch) (targets, error)
 	pipe := h.rdb.Pipeline()
 	presence := pipe.HGetAll(ctx, e.presenceKey())
 	for _, d := range b.Deliveries {
-		user := users[d.User]
-		if user == nil {
-			name := d.User.String()
-			user = &target{name: name, inboxKey: e.inboxKey(name)}
-			users[d.User] = user
-		}
+		user := users.add(e, d.User)
 		if h.cfg.StreamLength > 0 {
 			entries = append(entries, pipe.XAdd(ctx, &redis.XAddArgs{
 				Stream: user.inboxKey, NoMkStream: true, MaxLen: int64(h.cfg.StreamLength), Approx: true,
@@ -81,7 +76,10 @@ func (a *announcer) store(ctx context.Context, e *era, b batch) (targets, error)
 		users.ask(ctx, e, pipe)
 		err = errors.Join(err, h.exec(ctx, pipe))
 	}
-	a.readNodes(b, users)
+	if unknown := users.readNodes(h.cfg.Node, h.cfg.Wall().UnixMilli()); unknown > 0 {
+		// A user of a batch has one event in it, nearly always.
+		a.lose(lostRegistry, min(unknown, len(b.Deliveries)))
+	}
 	return users, err
 }
 
@@ -93,17 +91,26 @@ func (a *announcer) lose(reason string, deliveries int) {
 	}
 }
 
+func (t targets) add(e *era, id chat.ID) *target {
+	user := t[id]
+	if user == nil {
+		name := id.String()
+		user = &target{name: name, inboxKey: e.inboxKey(name)}
+		t[id] = user
+	}
+	return user
+}
+
 func (t targets) ask(ctx context.Context, e *era, pipe redis.Pipeliner) {
 	for _, user := range t {
 		user.asked = pipe.HVals(ctx, e.nodesKey(user.name))
 	}
 }
 
-// readNodes reads the answers of ask.
-func (a *announcer) readNodes(b batch, users targets) {
-	now := a.hub.cfg.Wall().UnixMilli()
-	unknown := 0
-	for _, user := range users {
+// readNodes reads the answers of ask, but for the node that asks, and returns
+// for how many users there was none.
+func (t targets) readNodes(own string, now int64) (unknown int) {
+	for _, user := range t {
 		values, err := user.asked.Result()
 		if err != nil {
 			unknown++
@@ -111,15 +118,12 @@ func (a *announcer) readNodes(b batch, users targets) {
 		}
 		for _, value := range values {
 			r, ok := parseRegistration(value)
-			if ok && r.node != a.hub.cfg.Node && r.expires+clockSkew.Milliseconds() > now {
+			if ok && r.node != own && r.node != heldNode && r.expires+clockSkew.Milliseconds() > now {
 				user.nodes = append(user.nodes, r.node)
 			}
 		}
 	}
-	if unknown > 0 {
-		// A user of a batch has one event in it, nearly always.
-		a.lose(lostRegistry, min(unknown, len(b.Deliveries)))
-	}
+	return unknown
 }
 
 // exec runs a pipeline within the time that a round trip may take. Errors that
@@ -162,7 +166,8 @@ func isStale(err error) bool {
 const clockSkew = 2 * time.Minute
 
 // hasPeers tells whether other nodes are running.
-func (h *Hub) hasPeers(presence map[string]string) bool {
+func (h *Hub) hasPeers(presence map[string]string) (has bool) {
+	defer func() { h.peered.Store(has) }()
 	now := h.cfg.Wall().UnixMilli()
 	for node, value := range presence {
 		expires, err := strconv.ParseInt(value, 10, 64)

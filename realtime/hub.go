@@ -14,7 +14,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Hub is the delivery engine of one node. It implements [chat.Announcer].
+// Hub is the delivery engine of one node. It implements [chat.Announcer]
+// and [chat.Connections].
 type Hub struct {
 	cfg     Config
 	rdb     redis.UniversalClient
@@ -30,7 +31,10 @@ type Hub struct {
 	era     *era               // replaced when the data's epoch changes; guarded by mu
 	inboxes map[chat.ID]*inbox // of users with readers here, and some without; guarded by mu
 
-	sessions atomic.Int64 // streams and polls
+	sessions atomic.Int64  // streams and polls
+	peered   atomic.Bool   // other nodes were there when somebody looked last
+	passed   atomic.Int64  // ephemeral events kept in all inboxes
+	stamps   atomic.Uint64 // of ephemeral events
 
 	announcer announcer
 	registry  registry
@@ -38,6 +42,8 @@ type Hub struct {
 	heads     headLoader
 	positions positions
 	checker   checker
+	herald    herald
+	presence  presence
 }
 
 // The states of a hub.
@@ -48,7 +54,10 @@ const (
 	stateStopped
 )
 
-var _ chat.Announcer = (*Hub)(nil)
+var (
+	_ chat.Announcer   = (*Hub)(nil)
+	_ chat.Connections = (*Hub)(nil)
+)
 
 // New returns a hub that works once [Hub.Run] does. It reads the epoch, so the
 // database must answer; Redis need not. The client must end a command when its
@@ -78,6 +87,8 @@ func New(ctx context.Context, cfg Config, rdb redis.UniversalClient, source Sour
 	h.heads.init(h)
 	h.positions.init(h)
 	h.checker.init(h)
+	h.herald.init(h)
+	h.presence.init(h)
 	return h, nil
 }
 
@@ -104,7 +115,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	late.Go(func() { h.announcer.run(handover) })
 	late.Go(func() { h.positions.run(handover) })
 	late.Go(func() { h.registry.run(handover) })
-	for _, loop := range []func(context.Context){h.link.receive, h.link.probe, h.heads.run, h.checker.run} {
+	for _, loop := range []func(context.Context){h.link.receive, h.link.probe, h.heads.run, h.checker.run, h.herald.run, h.presence.run} {
 		early.Go(func() { loop(ctx) })
 	}
 	<-ctx.Done()
@@ -241,6 +252,7 @@ func (h *Hub) startEra(epoch string) {
 	}
 	h.positions.forget()
 	h.registry.forget()
+	h.presence.forget()
 	h.link.renew("the epoch changed")
 }
 
@@ -251,12 +263,24 @@ func (h *Hub) sweep(inboxes []*inbox, age bool) {
 	if len(inboxes) > 2*h.cfg.MaxStreams {
 		linger = 0
 	}
+	telling := h.link.connected()
+	var untold []chat.ID
 	for _, b := range inboxes {
-		if b.idleSince(h.now() - linger) {
+		b.letPass(h.now())
+		differs, connected := b.untold(h.now())
+		if differs {
+			untold = append(untold, b.user)
+		}
+		// Others must be told first that a user has left, unless there is no
+		// room, or no way.
+		if b.idleSince(h.now()-linger) && (!connected || linger == 0 || !telling) {
 			h.drop(b, h.now()-linger)
 		} else if age {
 			b.age()
 		}
+	}
+	if telling && len(untold) > 0 {
+		h.registry.renew(untold...)
 	}
 }
 

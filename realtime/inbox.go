@@ -2,7 +2,9 @@ package realtime
 
 import (
 	"context"
+	"math"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"longwire/chat"
@@ -19,8 +21,14 @@ type inbox struct {
 	name   string // the user's id in keys
 	prefix string // of cursors
 
-	streams int // guarded by mu
-	polls   int // guarded by mu
+	// There is one for each user with a reader: its size counts.
+
+	streams uint32   // guarded by mu
+	polls   uint16   // guarded by mu
+	told    activity // what Redis was told of the readers; guarded by mu
+	held    *hold    // nil = nobody is held; guarded by mu
+	// passing is what passes by, nil while nothing does; set under mu.
+	passing atomic.Pointer[passing]
 	// left is when the last reader left; it means nothing while there are
 	// readers. Guarded by mu.
 	left time.Duration
@@ -92,15 +100,17 @@ func (b *inbox) join(s *Session) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case s.kind == Stream && b.streams >= b.hub.cfg.MaxStreamsPerUser:
+	case s.kind == Stream && int(b.streams) >= b.hub.cfg.MaxStreamsPerUser:
 		return b.hub.tooManyStreams()
-	case s.kind == Poll && b.polls >= b.hub.cfg.MaxPollsPerUser:
+	case s.kind == Poll && int(b.polls) >= min(b.hub.cfg.MaxPollsPerUser, math.MaxUint16):
 		return b.hub.tooManyStreams()
 	case s.kind == Stream:
 		b.streams++
 	default:
 		b.polls++
 	}
+	b.arrive(s)
+	b.release(s)
 	b.readers = append(slices.Clone(b.readers), s)
 	return nil
 }
@@ -113,6 +123,8 @@ func (b *inbox) leave(s *Session) {
 	if i < 0 {
 		return
 	}
+	b.depart(s)
+	b.holdFor(s)
 	b.readers = slices.Delete(slices.Clone(b.readers), i, i+1)
 	if s.kind == Stream {
 		b.streams--
@@ -143,7 +155,7 @@ func (b *inbox) idleSince(at time.Duration) bool {
 func (b *inbox) openStreams() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.streams
+	return int(b.streams)
 }
 
 // noteRegistered notes that other nodes find this node from the given time on,

@@ -33,6 +33,10 @@ func (e *era) savedKey(user string) string { return e.prefix + "saved:{" + user 
 // presenceKey is the hash of all running nodes.
 func (e *era) presenceKey() string { return e.prefix + "nodes" }
 
+// connectedKey is the sorted set of users and the nodes that have them, by when
+// somebody must look whether that is still so, in Unix milliseconds.
+func (e *era) connectedKey() string { return e.prefix + "connected" }
+
 // nodeChannel carries what one node must hear.
 func (e *era) nodeChannel(node string) string { return e.prefix + "node:" + node }
 
@@ -59,20 +63,29 @@ func entrySeq(id string) int64 {
 // every seq, so that no reader sees it.
 const warmID = "0-1"
 
+// connectedMember names a user on a node in connectedKey.
+func connectedMember(user, node string) string { return user + ":" + node }
+
 // registration is what a node notes of itself under a user's nodesKey.
 type registration struct {
-	expires int64 // Unix milliseconds; the node renews it long before
-	streams int
-	node    string
+	expires  int64 // Unix milliseconds; the node renews it long before
+	streams  int
+	activity activity
+	node     string
 }
 
+// heldNode stands in the place of a node where a user has been connected to one
+// that is gone, until the user has had the time to come back. No node may be
+// called so.
+const heldNode = "~"
+
 func (r registration) String() string {
-	return strconv.FormatInt(r.expires, 10) + ":" + strconv.Itoa(r.streams) + ":" + r.node
+	return strconv.FormatInt(r.expires, 10) + ":" + strconv.Itoa(r.streams) + ":" + strconv.Itoa(int(r.activity)) + ":" + r.node
 }
 
 func parseRegistration(text string) (registration, bool) {
-	parts := strings.SplitN(text, ":", 3)
-	if len(parts) != 3 {
+	parts := strings.SplitN(text, ":", 4)
+	if len(parts) != 4 {
 		return registration{}, false
 	}
 	expires, err := strconv.ParseInt(parts[0], 10, 64)
@@ -83,7 +96,11 @@ func parseRegistration(text string) (registration, bool) {
 	if err != nil || streams < 0 {
 		return registration{}, false
 	}
-	return registration{expires: expires, streams: streams, node: parts[2]}, true
+	activity, err := parseActivity(parts[2])
+	if err != nil {
+		return registration{}, false
+	}
+	return registration{expires: expires, streams: streams, activity: activity, node: parts[3]}, true
 }
 
 // sessionMember names a session in a user's savedKey.

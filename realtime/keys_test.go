@@ -10,7 +10,7 @@ import (
 func FuzzParseRegistration(f *testing.F) {
 	f.Add(registration{expires: 1_788_256_800_000, streams: 3, node: "a"}.String())
 	f.Add(registration{node: "with:colons:"}.String())
-	f.Add("1788256800000:+1:a")
+	f.Add("1788256800000:+1:0:a")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, text string) {
 		r, ok := parseRegistration(text)

@@ -219,6 +219,13 @@ func (l *link) handle(ctx context.Context, payload string) {
 		}
 	case frameProbe:
 		l.probeReturned(f.nonce)
+	case frameEphemeral:
+		for _, event := range f.ephemerals {
+			l.hub.pass(event)
+		}
+		for _, s := range f.activities {
+			l.hub.setActivity(s.ref, s.activity)
+		}
 	case frameLost:
 		for _, b := range l.hub.all(nil) {
 			b.distrust()

@@ -46,8 +46,8 @@ type log struct {
 	verified, distrusted time.Duration
 
 	stalled bool       // a read failed: readers wait for the next check; guarded by mu
-	filling *fill      // not nil while a reader reads for all; guarded by mu
 	gone    bool       // nobody will read the window any more; guarded by mu
+	filling *fill      // not nil while a reader reads for all; guarded by mu
 	readers []*Session // replaced, never changed in place; guarded by mu
 }
 

@@ -24,6 +24,9 @@ type metrics struct {
 	reconnects       prometheus.Counter
 	sessionsEnded    *prometheus.CounterVec
 	savesDropped     prometheus.Counter
+
+	ephemeralDelivered prometheus.Counter
+	ephemeralDropped   *prometheus.CounterVec
 }
 
 func newMetrics(registerer prometheus.Registerer, h *Hub) (*metrics, error) {
@@ -59,6 +62,9 @@ func newMetrics(registerer prometheus.Registerer, h *Hub) (*metrics, error) {
 		reconnects:       counter("subscription_reconnects_total", "Interruptions of the subscription to Redis."),
 		sessionsEnded:    counters("sessions_ended_total", "reason", "Readers that this node ended."),
 		savesDropped:     counter("saved_positions_dropped_total", "Acknowledgements dropped because too many waited for the database."),
+
+		ephemeralDelivered: counter("ephemeral_deliveries_total", "Ephemeral events handed to inboxes that are on this node."),
+		ephemeralDropped:   counters("ephemeral_dropped_total", "reason", "Ephemeral events that were dropped."),
 	}
 	windows := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "longwire", Name: "window_bytes", Help: "Recent events kept in memory, about.",
@@ -74,6 +80,7 @@ func newMetrics(registerer prometheus.Registerer, h *Hub) (*metrics, error) {
 	for _, c := range []prometheus.Collector{
 		m.openStreams, m.waitingPolls, m.batches, m.batchSeconds, m.delivered, m.lost, fallback, m.holesHealed, m.resets,
 		m.headsBehind, m.probeSeconds, m.probesLost, m.reconnects, m.sessionsEnded, m.savesDropped, windows, ready,
+		m.ephemeralDelivered, m.ephemeralDropped,
 	} {
 		if err := registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)

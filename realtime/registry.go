@@ -37,14 +37,17 @@ type enrolment struct {
 }
 
 const (
-	// registered is how long a registration is good, renewal how often it is
-	// renewed; nodesLife is how long Redis keeps it.
-	registered = 60 * time.Second
-	renewal    = 20 * time.Second
-	nodesLife  = registered + 2*clockSkew
 	// maxEnrolments bounds one pipeline.
 	maxEnrolments = 500
 )
+
+// renewal is how often a registration is renewed.
+func (r *registry) renewal() time.Duration { return r.hub.cfg.Registration / 3 }
+
+// nodesLife is how long Redis keeps registrations.
+func (r *registry) nodesLife() time.Duration {
+	return max(r.hub.cfg.Registration, r.hub.cfg.PresenceGrace) + 2*clockSkew
+}
 
 func (r *registry) init(h *Hub) {
 	r.hub = h
@@ -111,7 +114,7 @@ func (r *registry) forget() {
 
 // run writes what is due until ctx ends; then this node has nobody any more.
 func (r *registry) run(ctx context.Context) {
-	ticker := time.NewTicker(renewal)
+	ticker := time.NewTicker(r.renewal())
 	defer ticker.Stop()
 	for {
 		select {
@@ -176,18 +179,19 @@ func (r *registry) writeDue(ctx context.Context) bool {
 func (r *registry) showPresence(ctx context.Context, e *era) error {
 	h := r.hub
 	now := h.now()
-	if r.present-now > registered-renewal/2 {
+	if r.present-now > h.cfg.Registration-r.renewal()/2 {
 		return nil
 	}
 	pipe := h.rdb.Pipeline()
-	expires := h.cfg.Wall().Add(registered).UnixMilli()
+	expires := h.cfg.Wall().Add(h.cfg.Registration).UnixMilli()
 	set := pipe.HSet(ctx, e.presenceKey(), h.cfg.Node, strconv.FormatInt(expires, 10))
-	pipe.Expire(ctx, e.presenceKey(), nodesLife)
+	pipe.Expire(ctx, e.presenceKey(), r.nodesLife())
 	all := pipe.HGetAll(ctx, e.presenceKey())
 	if err := errors.Join(h.exec(ctx, pipe), set.Err()); err != nil {
 		return err
 	}
-	r.present = now + registered
+	r.present = now + h.cfg.Registration
+	h.hasPeers(all.Val())
 	// Nodes that stopped without a word are swept out by the others.
 	for node, value := range all.Val() {
 		expires, err := strconv.ParseInt(value, 10, 64)
@@ -198,53 +202,97 @@ func (r *registry) showPresence(ctx context.Context, e *era) error {
 	return nil
 }
 
+// enrolling is one user in a pipeline of registrations.
+type enrolling struct {
+	inbox *inbox // nil: the user has left
+	set   *redis.IntCmd
+	warm  *redis.StringCmd      // nil where nothing is warmed
+	nodes *redis.StringSliceCmd // nil where nobody asks
+
+	is, was activity // what Redis is told, and was
+}
+
 // write is one pipeline of registrations.
 func (r *registry) write(ctx context.Context, e *era, users []chat.ID, due map[chat.ID]*enrolment) error {
 	h := r.hub
 	began := h.now()
-	expires := h.cfg.Wall().Add(registered).UnixMilli()
+	expires := h.cfg.Wall().Add(h.cfg.Registration).UnixMilli()
 	pipe := h.rdb.Pipeline()
-	inboxes := make([]*inbox, len(users))
-	sets := make([]*redis.IntCmd, len(users))
-	warms := make([]*redis.StringCmd, len(users))
-	nodes := make([]*redis.StringSliceCmd, len(users))
+	all := make([]enrolling, len(users))
+	var connected []redis.Z
 	for i, user := range users {
 		name := user.String()
 		b := h.lookup(user)
 		if b == nil || b.era != e {
-			sets[i] = pipe.HDel(ctx, e.nodesKey(name), h.cfg.Node)
+			all[i].set = pipe.HDel(ctx, e.nodesKey(name), h.cfg.Node)
 			continue
 		}
-		inboxes[i] = b
-		mine := registration{expires: expires, streams: b.openStreams(), node: h.cfg.Node}
-		sets[i] = pipe.HSet(ctx, e.nodesKey(name), h.cfg.Node, mine.String())
-		pipe.Expire(ctx, e.nodesKey(name), nodesLife)
+		is, was, seen := b.telling(began)
+		u := enrolling{inbox: b, is: is, was: was}
+		mine := registration{expires: expires, streams: b.openStreams(), activity: is, node: h.cfg.Node}
+		u.set = pipe.HSet(ctx, e.nodesKey(name), h.cfg.Node, mine.String())
+		pipe.Expire(ctx, e.nodesKey(name), r.nodesLife())
 		if h.cfg.StreamLength > 0 {
-			warms[i] = pipe.XAdd(ctx, &redis.XAddArgs{Stream: e.inboxKey(name), ID: warmID, Values: []any{warmField, "1"}})
+			u.warm = pipe.XAdd(ctx, &redis.XAddArgs{Stream: e.inboxKey(name), ID: warmID, Values: []any{warmField, "1"}})
 			pipe.Expire(ctx, e.inboxKey(name), h.cfg.CacheLife)
 		}
-		if due[user] != nil {
-			nodes[i] = pipe.HVals(ctx, e.nodesKey(name))
+		if due[user] != nil || is != was {
+			u.nodes = pipe.HVals(ctx, e.nodesKey(name))
 		}
+		switch {
+		case is != inactive:
+			connected = append(connected, redis.Z{Score: float64(expires), Member: connectedMember(name, h.cfg.Node)})
+		case was != inactive: // whoever looks first finds out whether another node has them
+			left := h.cfg.Wall().Add(seen - h.now()).UnixMilli()
+			connected = append(connected, redis.Z{Score: float64(left), Member: connectedMember(name, h.cfg.Node)})
+		}
+		all[i] = u
+	}
+	var set *redis.IntCmd
+	if len(connected) > 0 {
+		set = pipe.ZAdd(ctx, e.connectedKey(), connected...)
 	}
 	err := h.exec(ctx, pipe)
-	for i := range users {
-		if sets[i].Err() != nil {
-			err = errors.Join(err, sets[i].Err())
+	if err == nil && set != nil {
+		err = set.Err()
+	}
+	for i := range all {
+		if all[i].set.Err() != nil {
+			err = errors.Join(err, all[i].set.Err())
 			break
 		}
-		if inboxes[i] == nil {
-			continue
-		}
-		if warms[i] != nil && warms[i].Err() != nil && !isStale(warms[i].Err()) {
-			h.logger.WarnContext(ctx, "warming a stream failed", "error", warms[i].Err())
-		}
-		inboxes[i].noteRegistered(began, began+registered)
-		if nodes[i] != nil {
-			due[users[i]].others = h.streamsElsewhere(nodes[i].Val())
+		if all[i].inbox != nil {
+			r.written(ctx, began, all[i], due[users[i]], err == nil)
 		}
 	}
 	return err
+}
+
+// written notes what Redis has now. Whole is that it has all of the pipeline.
+func (r *registry) written(ctx context.Context, began time.Duration, u enrolling, waiter *enrolment, whole bool) {
+	h := r.hub
+	if u.warm != nil && u.warm.Err() != nil && !isStale(u.warm.Err()) {
+		h.logger.WarnContext(ctx, "warming a stream failed", "error", u.warm.Err())
+	}
+	u.inbox.noteRegistered(began, began+h.cfg.Registration)
+	if u.nodes == nil {
+		return
+	}
+	if waiter != nil {
+		waiter.others = h.streamsElsewhere(u.nodes.Val())
+	}
+	if u.is == u.was || !whole || u.nodes.Err() != nil {
+		return // what was not told is told again
+	}
+	u.inbox.noteTold(u.is)
+	elsewhere := h.activityElsewhere(u.nodes.Val())
+	before, after := max(elsewhere, u.was), max(elsewhere, u.is)
+	if u.is == inactive {
+		h.presence.lookNow() // who is offline is told of by whoever looks
+	}
+	if after != before && after != inactive {
+		h.presence.changed(u.inbox.user, change{at: chat.TimeOf(h.cfg.Wall()), state: after.state()})
+	}
 }
 
 // streamsElsewhere counts a user's streams on nodes that still renew them.
@@ -259,25 +307,54 @@ func (h *Hub) streamsElsewhere(values []string) int {
 }
 
 // signOff takes this node out of the registry, so that streams opened elsewhere
-// are not counted together with those that just ended here.
+// are not counted together with those that just ended here. Its users are held
+// as connected for as long as they may need to come back to another node.
 func (r *registry) signOff(ctx context.Context) {
 	h := r.hub
 	e := h.currentEra()
 	if !h.link.wasUp.Load() {
 		return
 	}
-	inboxes := h.all(nil)
-	for part := range slices.Chunk(inboxes, maxEnrolments) {
+	var seen []chat.LastSeen
+	for part := range slices.Chunk(h.all(nil), maxEnrolments) {
 		pipe := h.rdb.Pipeline()
+		var held []redis.Z
 		for _, b := range part {
 			pipe.HDel(ctx, e.nodesKey(b.name), h.cfg.Node)
+			hold := b.leaving(h.now())
+			if hold.activity == inactive {
+				continue
+			}
+			until := h.cfg.Wall().Add(hold.until - h.now())
+			stands := registration{expires: until.UnixMilli(), activity: hold.activity, node: heldNode}
+			pipe.HSet(ctx, e.nodesKey(b.name), heldNode, stands.String())
+			pipe.Expire(ctx, e.nodesKey(b.name), r.nodesLife())
+			pipe.ZRem(ctx, e.connectedKey(), connectedMember(b.name, h.cfg.Node))
+			held = append(held, redis.Z{Score: float64(until.UnixMilli()), Member: connectedMember(b.name, heldNode)})
+			seen = append(seen, chat.LastSeen{User: b.user, At: chat.TimeOf(until.Add(-h.cfg.PresenceGrace))})
+		}
+		if len(held) > 0 {
+			pipe.ZAdd(ctx, e.connectedKey(), held...)
 		}
 		if err := h.exec(ctx, pipe); err != nil {
 			h.redisFailed(ctx, "signing off", err)
 			return
 		}
 	}
-	if err := h.rdb.HDel(ctx, e.presenceKey(), h.cfg.Node).Err(); err != nil {
+	pipe := h.rdb.Pipeline()
+	pipe.HDel(ctx, e.presenceKey(), h.cfg.Node)
+	nodes := pipe.HGetAll(ctx, e.presenceKey())
+	if err := h.exec(ctx, pipe); err != nil {
 		h.redisFailed(ctx, "signing off", err)
+		return
+	}
+	if h.hasPeers(nodes.Val()) {
+		return // they see who does not come back
+	}
+	for part := range slices.Chunk(seen, maxEnrolments) {
+		if err := h.source.SaveLastSeen(ctx, part); err != nil {
+			h.logger.WarnContext(ctx, "noting when users were seen failed", "error", err)
+			return
+		}
 	}
 }

@@ -50,14 +50,17 @@ type Batch struct {
 	// Events follow each other without a hole, from the session's position on.
 	// They are shared with other readers: do not change them.
 	Events []chat.InboxEvent
-	More   bool      // more than Events is known to be there
-	Reset  *Reset    // not nil: no Events; the session goes on after Reset.Seq
-	End    EndReason // not "": no Events, and there will be none
+	More   bool // more than Events is known to be there
+	// Ephemeral are the bodies of events that are kept nowhere. They come only
+	// when there is nothing else.
+	Ephemeral []chat.Body
+	Reset     *Reset    // not nil: no Events; the session goes on after Reset.Seq
+	End       EndReason // not "": no Events, and there will be none
 }
 
 // Empty tells whether there is nothing for the reader.
 func (b Batch) Empty() bool {
-	return len(b.Events) == 0 && b.Reset == nil && b.End == ""
+	return len(b.Events) == 0 && len(b.Ephemeral) == 0 && b.Reset == nil && b.End == ""
 }
 
 // MaxBatchEvents and maxBatchBytes bound a batch; one event always fits.
@@ -70,18 +73,20 @@ const (
 // TryWindow belong to one goroutine at a time; the other methods are safe at
 // any time. Close must be called.
 type Session struct {
-	inbox  *inbox
-	id     chat.ID // of the user's session
-	kind   Kind
-	limit  int           // of events in a batch
-	wakeup chan struct{} // of capacity 1: there may be something; nil when onWake is set
-	onWake func()
-	reset  *Reset // comes before anything else; owned by the reader
+	inbox    *inbox
+	id       chat.ID // of the user's session
+	kind     Kind
+	activity activity      // what it says of its user; guarded by the inbox's mu
+	limit    int           // of events in a batch
+	wakeup   chan struct{} // of capacity 1: there may be something; nil when onWake is set
+	onWake   func()
+	reset    *Reset // comes before anything else; owned by the reader
 
 	seq    atomic.Int64 // of the last event given out
 	dirty  atomic.Bool  // onWake was called since the last try
 	ending atomic.Pointer[EndReason]
 	closed atomic.Bool
+	passed uint64 // the stamp of the last ephemeral event given out; guarded by the inbox's mu
 }
 
 // Seq is the position: the seq of the last event given out.
@@ -172,7 +177,7 @@ func (s *Session) fromWindow() (Batch, bool) {
 	case foundEvents:
 		return s.give(events, more), true
 	case foundEnd:
-		return Batch{}, true
+		return Batch{Ephemeral: s.passingBy()}, true
 	default:
 		return Batch{}, false
 	}

@@ -206,13 +206,14 @@ func eventually(t testing.TB, condition func() bool, what string) {
 type reader struct {
 	*Session
 
-	t     testing.TB
-	late  *time.Timer
-	mu    sync.Mutex
-	got   []chat.InboxEvent
-	reset []Reset
-	ended EndReason
-	done  chan struct{}
+	t      testing.TB
+	late   *time.Timer
+	mu     sync.Mutex
+	got    []chat.InboxEvent
+	reset  []Reset
+	passed []chat.Body
+	ended  EndReason
+	done   chan struct{}
 }
 
 func (n *node) attach(req Request) *Session {
@@ -257,6 +258,10 @@ func (r *reader) run(ctx context.Context) {
 			pos = event.Seq
 		}
 		r.got = append(r.got, batch.Events...)
+		if len(batch.Ephemeral) > 0 && len(batch.Events) > 0 {
+			r.t.Errorf("%d ephemeral events stand beside %d others", len(batch.Ephemeral), len(batch.Events))
+		}
+		r.passed = append(r.passed, batch.Ephemeral...)
 		if batch.Reset != nil {
 			r.reset = append(r.reset, *batch.Reset)
 			pos = batch.Reset.Seq
@@ -279,6 +284,13 @@ func (r *reader) resets() []Reset {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.reset
+}
+
+// ephemerals is what passed by.
+func (r *reader) ephemerals() []chat.Body {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.passed
 }
 
 func (r *reader) waitFor(seq int64) {

@@ -17,6 +17,9 @@ type memorySource struct {
 	epoch    string
 	inboxes  map[chat.ID]*memoryInbox
 	sessions map[chat.ID]chat.Session
+	friends  map[chat.ID][]chat.ID
+	hidden   map[chat.ID]bool // shows presence to nobody
+	seen     map[chat.ID]chat.Time
 	down     error // every call fails with it
 	reads    int   // of inboxes
 	queries  int   // of heads
@@ -31,7 +34,7 @@ type memoryInbox struct {
 var errDown = errors.New("the database is down")
 
 func newMemorySource(epoch string) *memorySource {
-	return &memorySource{epoch: epoch, inboxes: map[chat.ID]*memoryInbox{}, sessions: map[chat.ID]chat.Session{}}
+	return &memorySource{epoch: epoch, inboxes: map[chat.ID]*memoryInbox{}, sessions: map[chat.ID]chat.Session{}, seen: map[chat.ID]chat.Time{}}
 }
 
 func (m *memorySource) inbox(user chat.ID) *memoryInbox {
@@ -176,4 +179,40 @@ func (m *memorySource) Epoch(context.Context) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.epoch, m.down
+}
+
+func (m *memorySource) PresenceAudiences(_ context.Context, users []chat.ID, most int) (map[chat.ID]chat.PresenceAudience, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	audiences := map[chat.ID]chat.PresenceAudience{}
+	for _, user := range users {
+		audience := chat.PresenceAudience{Visibility: chat.PresenceToFriends, Friends: m.friends[user]}
+		if m.hidden[user] {
+			audience.Visibility = chat.PresenceToNobody
+		}
+		if len(audience.Friends) > most {
+			audience.Friends, audience.TooMany = nil, true
+		}
+		audiences[user] = audience
+	}
+	return audiences, m.down
+}
+
+func (m *memorySource) SaveLastSeen(_ context.Context, seen []chat.LastSeen) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.down != nil {
+		return m.down
+	}
+	for _, s := range seen {
+		m.seen[s.User] = max(m.seen[s.User], s.At)
+	}
+	return nil
+}
+
+// lastSeen is when a user was seen, as the database has it; 0 = never.
+func (m *memorySource) lastSeen(user chat.ID) chat.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.seen[user]
 }

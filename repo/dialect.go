@@ -12,6 +12,7 @@ type dialect struct {
 	addToHead       string // inbox_head: add to seq
 	replaceLastSeq  string // conversation: take over last_seq and last_activity_at
 	replaceReadMark string // read_position: take over read_seq
+	laterLastSeen   string // last_seen: take over at if it is later
 	// fault tells a driver's errors apart.
 	fault func(err error) fault
 }
@@ -38,6 +39,7 @@ var mysqlDialect = dialect{
 	addToHead:       " ON DUPLICATE KEY UPDATE seq = seq + VALUES(seq)",
 	replaceLastSeq:  " ON DUPLICATE KEY UPDATE last_seq = VALUES(last_seq), last_activity_at = VALUES(last_activity_at)",
 	replaceReadMark: " ON DUPLICATE KEY UPDATE read_seq = VALUES(read_seq)",
+	laterLastSeen:   " ON DUPLICATE KEY UPDATE at = GREATEST(at, VALUES(at))",
 	fault:           mysqlFault,
 }
 
@@ -46,5 +48,6 @@ var sqliteDialect = dialect{
 	addToHead:       " ON CONFLICT (user_id) DO UPDATE SET seq = seq + excluded.seq",
 	replaceLastSeq:  " ON CONFLICT (id) DO UPDATE SET last_seq = excluded.last_seq, last_activity_at = excluded.last_activity_at",
 	replaceReadMark: " ON CONFLICT (user_id, conversation_id) DO UPDATE SET read_seq = excluded.read_seq",
+	laterLastSeen:   " ON CONFLICT (user_id) DO UPDATE SET at = max(at, excluded.at)",
 	fault:           sqliteFault,
 }

@@ -130,6 +130,7 @@ func fill(t *testing.T, db *DB) {
 		"friend_request (id, from_id, to_id, note, state, created_at, updated_at)": func(s *statement, i int64) {
 			s.int(i).sql(",").int(i).sql(",").int(i + 1).sql(",'','declined',1,1")
 		},
+		"last_seen (user_id, at)":              func(s *statement, i int64) { s.int(i).sql(",1") },
 		"`block` (user_id, blocked_id, since)": func(s *statement, i int64) { s.int(i).sql(",").int(i + 1).sql(",1") },
 		"chat_group (id, name, name_key, description, visibility, join_policy, owner_id, member_count, created_at)": func(s *statement, i int64) {
 			name := fmt.Sprintf("'group%d'", i)
@@ -303,6 +304,17 @@ func live(t *testing.T, db *DB) {
 	_, err = db.InboxHead(ctx, me)
 	step(err)
 	step(db.SavePositions(ctx, []chat.SavedPosition{{User: me, Session: session, Seq: 1}}))
+	_, err = db.TypingAudience(ctx, private, me, 100)
+	step(err)
+	_, err = db.TypingAudience(ctx, group, me, 100)
+	step(err)
+	_, err = db.TypingAudience(ctx, group, me, 1)
+	step(err)
+	_, err = db.FriendsSeen(ctx, me, []chat.ID{peer, third})
+	step(err)
+	_, err = db.PresenceAudiences(ctx, []chat.ID{me, peer}, 100)
+	step(err)
+	step(db.SaveLastSeen(ctx, []chat.LastSeen{{User: me, At: 1}}))
 	_, err = db.Epoch(ctx)
 	step(err)
 	_, err = db.PruneInboxes(ctx, 4_000_000, 1000)

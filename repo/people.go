@@ -39,17 +39,17 @@ func scanProfile(r row, profile *chat.Profile, more ...any) error {
 }
 
 func scanUser(r row) (user chat.User, err error) {
-	return user, scanProfile(r, &user.Profile, &user.AcceptMessagesFrom, &user.CreatedAt)
+	return user, scanProfile(r, &user.Profile, &user.AcceptMessagesFrom, &user.PresenceVisibility, &user.CreatedAt)
 }
 
 func userByID(c *conn, id chat.ID) (chat.User, error) {
-	return one(c, errNoUser(), scanUser, "SELECT "+profileColumns+", u.accept_messages_from, u.created_at FROM `user` u WHERE u.id = ?", id)
+	return one(c, errNoUser(), scanUser, "SELECT "+profileColumns+", u.accept_messages_from, u.presence_visibility, u.created_at FROM `user` u WHERE u.id = ?", id)
 }
 
 func userByName(c *conn, username string) (chat.Credentials, error) {
 	found, err := one(c, errNoUser(), func(r row) (found chat.Credentials, err error) {
-		return found, scanProfile(r, &found.User.Profile, &found.User.AcceptMessagesFrom, &found.User.CreatedAt, &found.PasswordHash)
-	}, "SELECT "+profileColumns+", u.accept_messages_from, u.created_at, u.password_hash FROM `user` u WHERE u.username_key = ?", fold(username))
+		return found, scanProfile(r, &found.User.Profile, &found.User.AcceptMessagesFrom, &found.User.PresenceVisibility, &found.User.CreatedAt, &found.PasswordHash)
+	}, "SELECT "+profileColumns+", u.accept_messages_from, u.presence_visibility, u.created_at, u.password_hash FROM `user` u WHERE u.username_key = ?", fold(username))
 	// MySQL takes trailing spaces for nothing when it compares.
 	if err == nil && fold(found.User.Username) != fold(username) {
 		return chat.Credentials{}, errNoUser()

@@ -75,8 +75,8 @@ func (t *tx) UpdateUser(user chat.User) error {
 			return err
 		}
 	}
-	_, err = t.exec("UPDATE `user` SET display_name = ?, display_key = ?, avatar_url = ?, accept_messages_from = ? WHERE id = ?",
-		user.DisplayName, fold(user.DisplayName), user.AvatarURL, string(user.AcceptMessagesFrom), user.ID)
+	_, err = t.exec("UPDATE `user` SET display_name = ?, display_key = ?, avatar_url = ?, accept_messages_from = ?, presence_visibility = ? WHERE id = ?",
+		user.DisplayName, fold(user.DisplayName), user.AvatarURL, string(user.AcceptMessagesFrom), string(user.PresenceVisibility), user.ID)
 	return err
 }
 

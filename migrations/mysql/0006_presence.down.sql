@@ -1,0 +1,3 @@
+ALTER TABLE `user` DROP COLUMN presence_visibility;
+
+DROP TABLE IF EXISTS last_seen;
