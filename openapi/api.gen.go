@@ -1529,11 +1529,13 @@ type PresenceEvent struct {
 	At Time `json:"at"`
 
 	// Data How a user is connected, as a friend sees it.
-	Data Presence          `json:"data"`
+	Data Presence `json:"data"`
+
+	// Type Which event this is.
 	Type PresenceEventType `json:"type"`
 }
 
-// PresenceEventType defines model for PresenceEvent.Type.
+// PresenceEventType Which event this is.
 type PresenceEventType string
 
 // PresenceList How users are connected.
@@ -1853,11 +1855,13 @@ type TypingEvent struct {
 	At Time `json:"at"`
 
 	// Data Who is writing where, or has stopped.
-	Data TypingData      `json:"data"`
+	Data TypingData `json:"data"`
+
+	// Type Which event this is.
 	Type TypingEventType `json:"type"`
 }
 
-// TypingEventType defines model for TypingEvent.Type.
+// TypingEventType Which event this is.
 type TypingEventType string
 
 // TypingState Whether a user is writing, or has stopped.
