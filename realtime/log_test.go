@@ -21,7 +21,7 @@ func TestReadersGetEveryEventOnceWhateverIsLost(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		source := newMemorySource("model")
-		hub := &Hub{cfg: Config{SourceTimeout: time.Minute}, source: source, started: time.Now()}
+		hub := &Hub{cfg: Config{SourceTimeout: time.Minute}, source: source, started: time.Now(), reading: make(chan struct{}, 1)}
 		var err error
 		cfg, err := (Config{Node: "a"}).withDefaults()
 		require.NoError(t, err)
