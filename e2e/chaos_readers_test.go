@@ -183,6 +183,9 @@ func (r *chaosReader) reset(what string) {
 
 // take takes one event: it must be the one that follows the last.
 func (r *chaosReader) take(raw []byte, id string) bool {
+	if cursorOf(raw) == "" {
+		return true // ephemeral: it has no place
+	}
 	seq, event, key, err := r.w.read(raw)
 	if err != nil {
 		r.w.violate("%s, %s: %v", r.p.name(), r.name(), err)
