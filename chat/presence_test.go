@@ -108,8 +108,10 @@ func TestPresenceIsShownAsFarAsItIsTheCallersToKnow(t *testing.T) {
 	t.Parallel()
 	seen := Time(5)
 	store := &acquaintances{friends: []VisibleUser{
-		{ID: 6, Visibility: PresenceToFriends, LastSeenAt: &seen}, {ID: 5, Visibility: PresenceToNobody, LastSeenAt: &seen},
-		{ID: 4, Visibility: PresenceToFriends, LastSeenAt: &seen}, {ID: 3, Visibility: PresenceToFriends},
+		{ID: 6, Visibility: PresenceToFriends, LastSeenAt: &seen},
+		{ID: 5, Visibility: PresenceToNobody, LastSeenAt: &seen},
+		{ID: 4, Visibility: PresenceToFriends, LastSeenAt: &seen},
+		{ID: 3, Visibility: PresenceToFriends},
 	}}
 	connections := &wires{states: map[ID]PresenceState{6: PresenceOffline, 5: PresenceOnline, 4: PresenceAway}}
 	s := NewService(Options{Store: store, Connections: connections, Now: time.Now})

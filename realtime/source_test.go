@@ -210,9 +210,9 @@ func (m *memorySource) SaveLastSeen(_ context.Context, seen []chat.LastSeen) err
 	return nil
 }
 
-// lastSeen is when a user was seen, as the database has it; 0 = never.
-func (m *memorySource) lastSeen(user chat.ID) chat.Time {
+// lastSeen is when alice was seen, as the database has it; 0 = never.
+func (m *memorySource) lastSeen() chat.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.seen[user]
+	return m.seen[alice]
 }
