@@ -111,8 +111,7 @@ func TestAuthorizationMatrix(t *testing.T) {
 			used[row.key()] = true
 			found := make([]string, len(row.columns))
 			for i, role := range row.columns {
-				s := actors.stage(t, role, row.columns[len(row.columns)-1], f, exampleBodies(t, op)[0])
-				found[i] = cellOf(s.ask(op, f, requiredParameters))
+				found[i] = cellOf(actors.stage(t, op, role, f, exampleBodies(t, op)[0]).ask(f, requiredParameters))
 			}
 			right := "| " + strings.Join(append([]string{strings.TrimSpace("`" + row.operation + "` " + row.variant)}, found...), " | ") + " |"
 			if *update {
@@ -150,8 +149,8 @@ func TestEveryExampleOfARequestSucceeds(t *testing.T) {
 			tried[row.operation] = true
 			f := fixtures[row.key()]
 			for _, body := range exampleBodies(t, op) {
-				s := actors.stage(t, role, row.columns[len(row.columns)-1], f, body)
-				got := s.ask(op, f, allParameters)
+				s := actors.stage(t, op, role, f, body)
+				got := s.ask(f, allParameters)
 				assert.Less(t, got.status, 300, "%s as %s: %s\n%s", row.key(), role, s.body, got.body)
 				assert.NotNil(t, openapitest.Response(op.Operation, got.status), "%s: %d", row.key(), got.status)
 			}
