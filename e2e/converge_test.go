@@ -30,13 +30,21 @@ type crowd struct {
 
 // somebody draws a person, at some node.
 func (w *crowd) somebody(rt *rapid.T, what string) *person {
-	return rapid.SampledFrom(w.people).Draw(rt, what).at(rapid.IntRange(0, 1).Draw(rt, "node"))
+	return w.draw(rt, what, w.people).at(rapid.IntRange(0, 1).Draw(rt, "node"))
 }
 
 // another draws somebody else.
 func (w *crowd) another(rt *rapid.T, but *person) *person {
-	others := slices.DeleteFunc(slices.Clone(w.people), func(p *person) bool { return p.id == but.id })
-	return rapid.SampledFrom(others).Draw(rt, "the other")
+	return w.draw(rt, "the other", slices.DeleteFunc(slices.Clone(w.people), func(p *person) bool { return p.id == but.id }))
+}
+
+// draw draws one of some people, by name, so that what was drawn can be read.
+func (w *crowd) draw(rt *rapid.T, what string, from []*person) *person {
+	var names []string
+	for _, p := range from {
+		names = append(names, p.name)
+	}
+	return from[slices.Index(names, rapid.SampledFrom(names).Draw(rt, what))]
 }
 
 func (w *crowd) group(rt *rapid.T) string { return rapid.SampledFrom(w.groups).Draw(rt, "group") }
@@ -260,7 +268,7 @@ func TestDevicesConverge(t *testing.T) {
 			away, err := fetch(ctx, ada.Client)
 			require.NoError(rt, err)
 			for range rapid.IntRange(1, 3).Draw(rt, "absences") {
-				for range rapid.IntRange(1, 30).Draw(rt, "actions") {
+				for range rapid.IntRange(12, 40).Draw(rt, "actions") {
 					require.NoError(rt, w.act(ctx, rt, rapid.SampledFrom(names).Draw(rt, "action")))
 				}
 				shown, err := fetch(ctx, ada.Client)
