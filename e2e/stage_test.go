@@ -370,6 +370,19 @@ const (
 	allParameters      parameters = true // that have an example
 )
 
+// parameter returns an example as it stands in a URL or a header; a list has commas between.
+func (s *stage) parameter(example any) string {
+	list, isList := example.([]any)
+	if !isList {
+		return s.standIn(fmt.Sprint(example))
+	}
+	texts := make([]string, len(list))
+	for i, item := range list {
+		texts[i] = s.standIn(fmt.Sprint(item))
+	}
+	return strings.Join(texts, ",")
+}
+
 // ask sends the operation as the stage has it.
 func (s *stage) ask(f fixture, wanted parameters) answer {
 	s.t.Helper()
@@ -391,7 +404,7 @@ func (s *stage) ask(f fixture, wanted parameters) answer {
 		if p.Example == nil || !p.Required && wanted == requiredParameters {
 			continue
 		}
-		text := s.standIn(fmt.Sprint(p.Example))
+		text := s.parameter(p.Example)
 		switch p.In {
 		case openapi3.ParameterInQuery:
 			if f.query == "" {
