@@ -289,6 +289,7 @@ func limits(cfg config.Config) chat.Limits {
 	l.MaxPollWaitSeconds = int(cfg.MaxPollWait.Seconds())
 	l.MaxGroupMembers, l.MaxStreamsPerUser = cfg.MaxGroupMembers, cfg.MaxStreamsPerUser
 	l.StreamLifetimeSeconds, l.HeartbeatSeconds = int(cfg.StreamLifetime.Seconds()), int(cfg.Heartbeat.Seconds())
+	l.RecallWindowSeconds = int64(cfg.RecallWindow.Seconds())
 	l.InboxRetentionSeconds = int64(cfg.Retention.Seconds())
 	l.MaxTypingMembers, l.PresenceGraceSeconds = cfg.MaxTypingMembers, int(cfg.PresenceGrace.Seconds())
 	return l

@@ -2,17 +2,19 @@ package chat
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
-	"strings"
 )
 
 // Draft is a message as its sender writes it.
 type Draft struct {
 	Kind           MessageKind // "" = text
 	Body           string
+	Payload        json.RawMessage // of a custom message; nil = none
 	ReplyTo        *int64
 	Mentions       []ID
-	IdempotencyKey string // "" = none: sending again makes another message
+	Forward        *MessageRef // what it repeats; then nothing else is given
+	IdempotencyKey string      // "" = none: sending again makes another message
 }
 
 func errNoConversation() error {
@@ -25,7 +27,7 @@ func (s *Service) SendToUser(ctx context.Context, caller Caller, to ID, draft Dr
 	if to == caller.User {
 		return Outcome{}, Invalid("user_id", "must be another user")
 	}
-	out, err := s.outgoing(caller, draft)
+	out, err := s.outgoing(ctx, caller, draft)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -63,7 +65,7 @@ func (s *Service) privateConversation(ctx context.Context, from, to ID) (ID, err
 
 // SendToGroup sends a message to all members of a group, of which the caller is one.
 func (s *Service) SendToGroup(ctx context.Context, caller Caller, group ID, draft Draft) (Outcome, error) {
-	out, err := s.outgoing(caller, draft)
+	out, err := s.outgoing(ctx, caller, draft)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -79,34 +81,39 @@ func (s *Service) SendToGroup(ctx context.Context, caller Caller, group ID, draf
 }
 
 // outgoing checks a draft and makes it a message, but for where it goes.
-func (s *Service) outgoing(caller Caller, draft Draft) (Outgoing, error) {
+func (s *Service) outgoing(ctx context.Context, caller Caller, draft Draft) (Outgoing, error) {
+	var faults fieldErrors
+	s.checkKey(&faults, draft.IdempotencyKey)
+	if draft.Forward != nil {
+		return s.forwarding(ctx, caller, draft, faults)
+	}
 	if draft.Kind == "" {
 		draft.Kind = KindText
 	}
-	var faults fieldErrors
-	oneOf(&faults, "kind", draft.Kind, KindText)
-	faults.text("body", draft.Body, 1, s.limits.MaxMessageLength)
-	if draft.Body != "" && strings.TrimSpace(draft.Body) == "" {
-		faults.add("body", "must not be blank")
-	}
-	if len(draft.Mentions) > s.limits.MaxMentions {
-		faults.add("mentions", "must name at most "+decimal(s.limits.MaxMentions)+" users")
-	}
-	s.checkKey(&faults, draft.IdempotencyKey)
+	oneOf(&faults, "kind", draft.Kind, KindText, KindCustom)
+	s.checkContent(&faults, draft.Kind, draft.Body, draft.Payload, draft.Mentions)
 	if err := faults.err(); err != nil {
 		return Outgoing{}, err
 	}
-	mentions := slices.Clone(draft.Mentions)
-	slices.Sort(mentions)
 	return Outgoing{
-		SenderID: caller.User, Kind: draft.Kind, Body: draft.Body, ReplyTo: draft.ReplyTo,
-		Mentions: slices.Compact(mentions), IdempotencyKey: draft.IdempotencyKey, At: TimeOf(s.now()),
+		SenderID: caller.User, Kind: draft.Kind, Body: draft.Body, Payload: draft.Payload, ReplyTo: draft.ReplyTo,
+		Mentions: sortedIDs(draft.Mentions), IdempotencyKey: draft.IdempotencyKey, At: TimeOf(s.now()),
 	}, nil
 }
 
+// sortedIDs returns ids ascending, each once.
+func sortedIDs(ids []ID) []ID {
+	sorted := slices.Clone(ids)
+	slices.Sort(sorted)
+	return slices.Compact(sorted)
+}
+
 func (s *Service) send(ctx context.Context, out Outgoing) (Outcome, error) {
+	if out.ForwardedFrom != nil {
+		out.ForwardedFrom = out.ForwardedFrom.in(out.ConversationID)
+	}
 	if out.IdempotencyKey != "" {
-		out.Fingerprint = fingerprint(out.ConversationID, out.Kind, out.Body, out.ReplyTo, out.Mentions)
+		out.Fingerprint = out.print()
 	}
 	return s.sender.Send(ctx, out)
 }
@@ -177,6 +184,9 @@ func (s *Service) MarkRead(ctx context.Context, caller Caller, id ID, seq int64)
 		if state.UnreadCount, err = tx.SetReadSeq(id, caller.User, state.ReadSeq); err != nil {
 			return err
 		}
+		if state.MentionsUnread, err = tx.UnreadMentions(id, caller.User, state.ReadSeq); err != nil {
+			return err
+		}
 		if seq <= before {
 			return nil
 		}
@@ -191,7 +201,7 @@ func (s *Service) MarkRead(ctx context.Context, caller Caller, id ID, seq int64)
 func tellRead(tx Tx, audience Audience, reader ID, state ReadState) error {
 	read := ConversationReadData{ConversationID: state.ConversationID, UserID: reader, ReadSeq: state.ReadSeq}
 	own := read
-	own.UnreadCount = &state.UnreadCount
+	own.UnreadCount, own.MentionsUnread = &state.UnreadCount, &state.MentionsUnread
 	if err := tx.Append(ConversationRead, own, reader); err != nil {
 		return err
 	}

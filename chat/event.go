@@ -12,6 +12,11 @@ type EventType string
 // The events of the inbox.
 const (
 	MessageCreated       EventType = "message.created"
+	MessageEdited        EventType = "message.edited"
+	MessageRecalled      EventType = "message.recalled"
+	MessageDeleted       EventType = "message.deleted"
+	ReactionChanged      EventType = "reaction.changed"
+	PinChanged           EventType = "pin.changed"
 	ConversationRead     EventType = "conversation.read"
 	FriendRequestCreated EventType = "friend_request.created"
 	FriendRequestUpdated EventType = "friend_request.updated"
@@ -107,6 +112,17 @@ type Announcement struct {
 	// EndedSessions have ended in this transaction: their streams must close
 	// and their tokens be refused, on every node.
 	EndedSessions []SessionRef
+	// Forgotten says from where on copies of inboxes are to be believed: all of
+	// an earlier event, in memory and in Redis, must go, on every node. Each has
+	// a delivery at that seq.
+	Forgotten []Forgotten
+}
+
+// Forgotten says that what was copied of a user's inbox before a seq is not to
+// be believed any more; the store has it as it is now.
+type Forgotten struct {
+	User ID
+	Seq  int64
 }
 
 // SessionRef names a session and whose it is.
@@ -122,13 +138,19 @@ func (a Announcement) Empty() bool {
 
 // The data of events that are no noun of their own.
 type (
-	// ConversationReadData says how far somebody has read. UnreadCount is in
+	// ConversationReadData says how far somebody has read. The counts are in
 	// the reader's own copy only, and absolute.
 	ConversationReadData struct {
 		ConversationID ID     `json:"conversation_id"`
 		UserID         ID     `json:"user_id"`
 		ReadSeq        int64  `json:"read_seq"`
 		UnreadCount    *int64 `json:"unread_count,omitempty"`
+		MentionsUnread *int64 `json:"mentions_unread,omitempty"`
+	}
+	// MessageDeletedData names a message that the user has deleted for themselves.
+	MessageDeletedData struct {
+		ConversationID ID    `json:"conversation_id"`
+		Seq            int64 `json:"seq"`
 	}
 	// FriendRemovedData names the friend that is none any more.
 	FriendRemovedData struct {

@@ -12,6 +12,12 @@ type Limits struct {
 	MaxBodyBytes           int64 `json:"max_body_bytes"`
 	MaxMessageLength       int   `json:"max_message_length"` // characters
 	MaxMentions            int   `json:"max_mentions"`
+	MaxPayloadBytes        int   `json:"max_payload_bytes"` // of a custom message
+	MaxEdits               int   `json:"max_edits"`         // of one message
+	MaxReactions           int   `json:"max_reactions"`     // different ones on one message
+	MaxReactionBytes       int   `json:"max_reaction_bytes"`
+	MaxPins                int   `json:"max_pins"` // in one conversation
+	RecallWindowSeconds    int64 `json:"recall_window_seconds"`
 	MaxPageSize            int   `json:"max_page_size"`
 	MaxPollEvents          int   `json:"max_poll_events"`
 	MaxPollWaitSeconds     int   `json:"max_poll_wait_seconds"`
@@ -39,7 +45,7 @@ type Limits struct {
 // FixedLimits returns the limits that are no settings; the caller adds the rest.
 func FixedLimits() Limits {
 	return Limits{
-		MaxMentions: 50, MaxPollEvents: 500, MaxUnreadCount: MaxUnreadCount,
+		MaxMentions: 50, MaxPayloadBytes: 16 << 10, MaxEdits: 100, MaxReactions: 20, MaxReactionBytes: 64, MaxPins: 50, MaxPollEvents: 500, MaxUnreadCount: MaxUnreadCount,
 		MinPasswordLength: 8, MaxPasswordLength: 128, MaxDisplayNameLength: 64,
 		MaxGroupNameLength: 100, MaxDescriptionLength: 1000, MaxNoteLength: 200, MaxIdempotencyKeyBytes: 128,
 		TypingIntervalSeconds: int(typingInterval / time.Second), TypingExpiresSeconds: int(typingLife / time.Second),

@@ -1,6 +1,9 @@
 package chat
 
-import "slices"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // ConversationKind tells private conversations from groups.
 type ConversationKind string
@@ -14,8 +17,12 @@ const (
 // MessageKind says how a message's body is to be read.
 type MessageKind string
 
-// KindText is plain text, shown as it is.
-const KindText MessageKind = "text"
+// The kinds of message: plain text, shown as it is; and what clients agree on
+// among themselves, a JSON object beside a text for those who do not know it.
+const (
+	KindText   MessageKind = "text"
+	KindCustom MessageKind = "custom"
+)
 
 // Message is one message; conversation and seq name it everywhere. Seq is
 // gap-free per conversation, from 1.
@@ -25,11 +32,22 @@ type Message struct {
 	SenderID       ID          `json:"sender_id"`
 	Kind           MessageKind `json:"kind"`
 	Body           string      `json:"body"`
-	ReplyTo        *int64      `json:"reply_to"` // seq in the same conversation; nil = none
-	Mentions       []ID        `json:"mentions"` // never nil in JSON
-	CreatedAt      Time        `json:"created_at"`
-	EditedAt       *Time       `json:"edited_at"` // nil = never
-	Recalled       bool        `json:"recalled"`
+	// Payload is a custom message's JSON object; nil for all others.
+	Payload   json.RawMessage `json:"payload,omitempty"`
+	ReplyTo   *int64          `json:"reply_to"` // seq in the same conversation; nil = none
+	Mentions  []ID            `json:"mentions"` // never nil in JSON
+	CreatedAt Time            `json:"created_at"`
+	EditedAt  *Time           `json:"edited_at"` // nil = never
+	// Recalled tells that the message says nothing any more: kind, sender and
+	// times are left.
+	Recalled   bool `json:"recalled"`
+	RecalledBy ID   `json:"recalled_by,omitempty"` // 0 = nobody
+	// ForwardedFrom is where a forwarded message is from; nil = it is none.
+	ForwardedFrom *Origin    `json:"forwarded_from,omitempty"`
+	Reactions     []Reaction `json:"reactions,omitempty"`
+	// Deleted tells that the asking user has deleted the message for
+	// themselves: to them it says nothing any more.
+	Deleted bool `json:"deleted,omitempty"`
 	// IdempotencyKey is in the sender's own copies only; "" elsewhere. It is
 	// the last field, see WithKey.
 	IdempotencyKey string `json:"idempotency_key,omitempty"`
@@ -56,11 +74,18 @@ type Outgoing struct {
 	SenderID       ID
 	Kind           MessageKind
 	Body           string
+	Payload        json.RawMessage // nil = none
 	ReplyTo        *int64
 	Mentions       []ID
+	ForwardedFrom  *Origin
 	IdempotencyKey string   // "" = none
 	Fingerprint    [16]byte // of target and content; a replay must have the same
 	At             Time
+	// Refusal is why it cannot be sent, unless it has been sent before under
+	// its key; nil = it can.
+	Refusal error
+
+	forward *MessageRef // what it repeats; nil = nothing
 }
 
 // Outcome is what became of an Outgoing: a message, or the error of that one alone.
@@ -95,6 +120,9 @@ func (a *Audience) Has(user ID) bool {
 // conversation's last message. It is called under the conversation's lock, with
 // an audience that is current: this is where a removed member is stopped.
 func (a *Audience) Check(out Outgoing, lastSeq int64) error {
+	if out.Refusal != nil {
+		return out.Refusal
+	}
 	if a.Kind != out.Target || !a.Has(out.SenderID) {
 		return NotFound("There is no such conversation.")
 	}
@@ -129,6 +157,7 @@ type Conversation struct {
 	ReadSeq        int64            `json:"read_seq"`
 	PeerReadSeq    *int64           `json:"peer_read_seq,omitempty"` // private conversations
 	UnreadCount    int64            `json:"unread_count"`            // others' messages after ReadSeq, at most MaxUnreadCount
+	MentionsUnread int64            `json:"mentions_unread"`         // those of them that mention the user, at most MaxUnreadCount
 	LastActivityAt Time             `json:"last_activity_at"`
 }
 
@@ -156,5 +185,6 @@ type ReadState struct {
 	ConversationID ID    `json:"conversation_id"`
 	ReadSeq        int64 `json:"read_seq"`
 	UnreadCount    int64 `json:"unread_count"`
+	MentionsUnread int64 `json:"mentions_unread"`
 	LastSeq        int64 `json:"last_seq"`
 }

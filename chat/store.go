@@ -20,6 +20,7 @@ type List[T any] struct {
 // what nobody expected. Reads see what committed before they began.
 type Store interface {
 	presenceStore
+	messageStore
 
 	// Write runs fn in one transaction that sees what is current under the
 	// locks it takes, commits, and returns what fn appended to inboxes. When
@@ -83,6 +84,9 @@ type Store interface {
 type InboxHead struct {
 	Seq    int64
 	Pruned int64
+	// Forgotten is before which seq copies of events are not to be believed,
+	// see [Forgotten]; 0 = none was ever forgotten.
+	Forgotten int64
 }
 
 // InboxPage is a run of an inbox without a hole, beginning right after where it was asked for.
@@ -101,6 +105,8 @@ type Remembered struct {
 // ascending, then conversations ascending, then inbox heads ascending; the last
 // of these is done by the store itself when fn has returned.
 type Tx interface {
+	messageTx
+
 	// At is the transaction's time.
 	At() Time
 
@@ -185,4 +191,12 @@ type Tx interface {
 // and never fails: what it cannot tell, readers find out by themselves.
 type Announcer interface {
 	Announce(announcement Announcement)
+}
+
+// Settler is an [Announcer] that can be waited for.
+type Settler interface {
+	// Settle returns when all nodes have been told what was announced before,
+	// or do not believe in what they remember any more because nobody can tell
+	// them anything; or when ctx ends.
+	Settle(ctx context.Context)
 }

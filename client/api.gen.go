@@ -2,7 +2,10 @@
 
 package client
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Defines values for Acceptance.
 const (
@@ -165,12 +168,15 @@ func (e MemberLeftDataReason) Valid() bool {
 
 // Defines values for MessageKind.
 const (
-	MessageKindText MessageKind = "text"
+	MessageKindCustom MessageKind = "custom"
+	MessageKindText   MessageKind = "text"
 )
 
 // Valid indicates whether the value is a known member of the MessageKind enum.
 func (e MessageKind) Valid() bool {
 	switch e {
+	case MessageKindCustom:
+		return true
 	case MessageKindText:
 		return true
 	default:
@@ -506,6 +512,9 @@ type Conversation struct {
 	// LastSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	LastSeq Seq `json:"last_seq"`
 
+	// MentionsUnread Those of them that mention the user.
+	MentionsUnread int64 `json:"mentions_unread"`
+
 	// Peer What anybody signed in may see of a user.
 	Peer *Profile `json:"peer,omitempty"`
 
@@ -528,6 +537,9 @@ type ConversationReadData struct {
 	//
 	// Example: 023pbqc03ztkt
 	ConversationID ID `json:"conversation_id"`
+
+	// MentionsUnread In the reader's own copy only; absolute.
+	MentionsUnread *int64 `json:"mentions_unread,omitempty"`
 
 	// ReadSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	ReadSeq Seq `json:"read_seq"`
@@ -566,6 +578,22 @@ type Cursor = string
 
 // Direction Which friend requests are asked for, seen from the user who asks.
 type Direction string
+
+// EditMessageRequest What is given is changed.
+type EditMessageRequest struct {
+	// Body At most `max_message_length` characters.
+	Body *string `json:"body,omitempty"`
+
+	// Mentions All users who are to be noticed.
+	//
+	// Example: ["023pbqc03ztkt"]
+	Mentions *[]ID `json:"mentions,omitempty"`
+
+	// Payload Of a custom message.
+	//
+	// Example: {"poll":["a","b"]}
+	Payload json.RawMessage `json:"payload,omitempty"`
+}
 
 // FieldError One fault of a request.
 type FieldError struct {
@@ -790,6 +818,9 @@ type Limits struct {
 	// MaxDisplayNameLength Characters of a display name, and of a remark.
 	MaxDisplayNameLength int `json:"max_display_name_length"`
 
+	// MaxEdits How often one message can be edited.
+	MaxEdits int `json:"max_edits"`
+
 	// MaxGroupMembers Members of a group.
 	MaxGroupMembers int `json:"max_group_members"`
 
@@ -814,6 +845,12 @@ type Limits struct {
 	// MaxPasswordLength Characters that a password has at most.
 	MaxPasswordLength int `json:"max_password_length"`
 
+	// MaxPayloadBytes Bytes of a custom message's payload.
+	MaxPayloadBytes int `json:"max_payload_bytes"`
+
+	// MaxPins Pinned messages in one conversation.
+	MaxPins int `json:"max_pins"`
+
 	// MaxPollEvents The largest `limit` of a poll.
 	MaxPollEvents int `json:"max_poll_events"`
 
@@ -825,6 +862,12 @@ type Limits struct {
 
 	// MaxPresenceUsers Users that one `GET /v1/presence` may name.
 	MaxPresenceUsers int `json:"max_presence_users"`
+
+	// MaxReactionBytes Bytes of a reaction.
+	MaxReactionBytes int `json:"max_reaction_bytes"`
+
+	// MaxReactions Different reactions on one message.
+	MaxReactions int `json:"max_reactions"`
 
 	// MaxStreamsPerUser Streams of one user that may be open at once.
 	MaxStreamsPerUser int `json:"max_streams_per_user"`
@@ -840,6 +883,9 @@ type Limits struct {
 
 	// PresenceGraceSeconds How long a user who left is still shown as connected.
 	PresenceGraceSeconds int `json:"presence_grace_seconds"`
+
+	// RecallWindowSeconds How long a sender may recall a message.
+	RecallWindowSeconds int64 `json:"recall_window_seconds"`
 
 	// StreamLifetimeSeconds How long a stream lasts at most; each ends between 0.8 and 1.0 of it.
 	StreamLifetimeSeconds int `json:"stream_lifetime_seconds"`
@@ -945,7 +991,7 @@ type MemberUpdatedData struct {
 
 // Message `conversation_id` and `seq` name a message everywhere.
 type Message struct {
-	// Body What the message says.
+	// Body What the message says; empty when it was recalled or deleted.
 	Body string `json:"body"`
 
 	// ConversationID An opaque name; compare it, and nothing else.
@@ -958,20 +1004,35 @@ type Message struct {
 	// Example: 2026-09-01T10:12:00.000Z
 	CreatedAt Time `json:"created_at"`
 
+	// Deleted There and true when the user has deleted it for themselves.
+	Deleted bool `json:"deleted,omitempty"`
+
 	// EditedAt When the message was last changed; null = never.
 	EditedAt *Time `json:"edited_at"`
+
+	// ForwardedFrom Where a forwarded message is from. Which message it was is told within the same conversation only.
+	ForwardedFrom *Origin `json:"forwarded_from,omitempty"`
 
 	// IdempotencyKey In the sender's own copies only.
 	IdempotencyKey *string `json:"idempotency_key,omitempty"`
 
-	// Kind How a message's body is to be read.
+	// Kind How a message is to be read. A `custom` one has a `payload` that clients agree on among themselves.
 	Kind MessageKind `json:"kind"`
 
 	// Mentions Users who are to be noticed.
 	Mentions []ID `json:"mentions"`
 
-	// Recalled Whether the sender took the message back.
+	// Payload In custom messages only.
+	Payload json.RawMessage `json:"payload,omitempty"`
+
+	// Reactions There when it has some.
+	Reactions []Reaction `json:"reactions,omitempty"`
+
+	// Recalled Whether the message was taken back: it says nothing any more, to nobody.
 	Recalled bool `json:"recalled"`
+
+	// RecalledBy Who recalled it.
+	RecalledBy *ID `json:"recalled_by,omitempty"`
 
 	// ReplyTo The seq of a message in the same conversation.
 	ReplyTo *int64 `json:"reply_to"`
@@ -985,8 +1046,127 @@ type Message struct {
 	Seq int64 `json:"seq"`
 }
 
-// MessageKind How a message's body is to be read.
+// MessageDeletedData Names a message that the user has deleted for themselves.
+type MessageDeletedData struct {
+	// ConversationID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationID ID `json:"conversation_id"`
+
+	// Seq The message's number in the conversation.
+	Seq int64 `json:"seq"`
+}
+
+// MessageKind How a message is to be read. A `custom` one has a `payload` that clients agree on among themselves.
 type MessageKind string
+
+// MessageRef Names a message.
+//
+// Example: {"conversation_id":"026xbm4035yf0","seq":7}
+type MessageRef struct {
+	// ConversationID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationID ID `json:"conversation_id"`
+
+	// Seq The message's number in the conversation.
+	Seq int64 `json:"seq"`
+}
+
+// MessageVersion What a message said from a time on.
+type MessageVersion struct {
+	// At Since when it said so.
+	At Time `json:"at"`
+
+	// Body What the message said.
+	Body string `json:"body"`
+
+	// Mentions Users who were to be noticed.
+	Mentions []ID `json:"mentions"`
+
+	// Payload In custom messages only.
+	//
+	// Example: {"poll":["a","b"]}
+	Payload json.RawMessage `json:"payload,omitempty"`
+
+	// Version Which one it was, counted from 1.
+	Version int `json:"version"`
+}
+
+// Origin Where a forwarded message is from. Which message it was is told within the same conversation only.
+type Origin struct {
+	// ConversationID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationID *ID `json:"conversation_id,omitempty"`
+
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	CreatedAt Time `json:"created_at"`
+
+	// SenderID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	SenderID ID `json:"sender_id"`
+
+	// Seq The message's number in the conversation.
+	Seq *int64 `json:"seq,omitempty"`
+}
+
+// Pin A message that stands out in its conversation.
+type Pin struct {
+	// PinnedAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	PinnedAt Time `json:"pinned_at"`
+
+	// PinnedBy An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	PinnedBy ID `json:"pinned_by"`
+
+	// Seq The message's number in the conversation.
+	Seq int64 `json:"seq"`
+}
+
+// PinChangedData All that is pinned in a conversation, the last pinned first, and which message was just pinned or unpinned.
+type PinChangedData struct {
+	// By An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	By ID `json:"by"`
+
+	// ConversationID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationID ID `json:"conversation_id"`
+
+	// Pinned Whether the message is pinned now.
+	Pinned bool `json:"pinned"`
+
+	// Pins All that there are, the last pinned first.
+	Pins []Pin `json:"pins"`
+
+	// Seq The message's number in the conversation.
+	Seq int64 `json:"seq"`
+}
+
+// PinnedMessage A pinned message.
+type PinnedMessage struct {
+	// Message `conversation_id` and `seq` name a message everywhere.
+	Message Message `json:"message"`
+
+	// PinnedAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	PinnedAt Time `json:"pinned_at"`
+
+	// PinnedBy An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	PinnedBy ID `json:"pinned_by"`
+}
 
 // PollResult What the inbox has after a position.
 type PollResult struct {
@@ -1086,6 +1266,66 @@ type PutMemberRequest struct {
 	Role *Role `json:"role,omitempty"`
 }
 
+// Reaction How many people reacted with one emoji, as the user sees it.
+type Reaction struct {
+	// Count How many people.
+	Count int `json:"count"`
+
+	// Emoji An emoji, or a name such as `:party:`.
+	Emoji string `json:"emoji"`
+
+	// Mine The user is one of them.
+	Mine bool `json:"mine"`
+}
+
+// ReactionChangedData All reactions that a message has, and whose change made it so: `user_id` now reacts with `emoji`, or does not any more.
+type ReactionChangedData struct {
+	// ConversationID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationID ID `json:"conversation_id"`
+
+	// Emoji An emoji, or a name such as `:party:`.
+	Emoji string `json:"emoji"`
+
+	// Reacted Whether the user now reacts with it.
+	Reacted bool `json:"reacted"`
+
+	// Reactions All that there are, in the order in which they came up.
+	Reactions []ReactionCount `json:"reactions"`
+
+	// Seq The message's number in the conversation.
+	Seq int64 `json:"seq"`
+
+	// UserID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	UserID ID `json:"user_id"`
+}
+
+// ReactionCount How many people reacted with one emoji.
+type ReactionCount struct {
+	// Count How many people.
+	Count int `json:"count"`
+
+	// Emoji An emoji, or a name such as `:party:`.
+	Emoji string `json:"emoji"`
+}
+
+// Reactor One reaction of one user.
+type Reactor struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Emoji An emoji, or a name such as `:party:`.
+	Emoji string `json:"emoji"`
+
+	// User What anybody signed in may see of a user.
+	User Profile `json:"user"`
+}
+
 // ReadState How far a user has read a conversation.
 type ReadState struct {
 	// ConversationID An opaque name; compare it, and nothing else.
@@ -1095,6 +1335,9 @@ type ReadState struct {
 
 	// LastSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	LastSeq Seq `json:"last_seq"`
+
+	// MentionsUnread Those of them that mention the user.
+	MentionsUnread int64 `json:"mentions_unread"`
 
 	// ReadSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	ReadSeq Seq `json:"read_seq"`
@@ -1146,16 +1389,26 @@ type ResetReason string
 // Role What a member is in a group, and so what the member may do.
 type Role string
 
-// SendMessageRequest A message as its sender writes it.
+// SendMessageRequest A message as its sender writes it. A `text` needs a `body`, a `custom` message a `payload`; `forward` stands alone.
 type SendMessageRequest struct {
-	// Body At most `max_message_length` characters, see `GET /v1/limits`.
-	Body string `json:"body"`
+	// Body At most `max_message_length` characters, see `GET /v1/limits`. Of a custom message it is what others show who do not know the payload.
+	Body string `json:"body,omitempty"`
 
-	// Kind How a message's body is to be read.
+	// Forward Repeats a message that the user can read.
+	//
+	// Example: {"conversation_id":"026xbm4035yf0","seq":7}
+	Forward *MessageRef `json:"forward,omitempty"`
+
+	// Kind How a message is to be read. A `custom` one has a `payload` that clients agree on among themselves.
 	Kind *MessageKind `json:"kind,omitempty"`
 
 	// Mentions Users of the conversation who are to be noticed.
 	Mentions []ID `json:"mentions,omitempty"`
+
+	// Payload Of a custom message: at most `max_payload_bytes` of JSON.
+	//
+	// Example: {"poll":["a","b"]}
+	Payload json.RawMessage `json:"payload,omitempty"`
 
 	// ReplyTo The seq of a message in the same conversation.
 	ReplyTo *int64 `json:"reply_to,omitempty"`

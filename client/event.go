@@ -11,6 +11,11 @@ type EventType string
 // The events of the inbox.
 const (
 	EventMessageCreated       EventType = "message.created"        // Message
+	EventMessageEdited        EventType = "message.edited"         // Message
+	EventMessageRecalled      EventType = "message.recalled"       // Message
+	EventMessageDeleted       EventType = "message.deleted"        // MessageDeletedData
+	EventReactionChanged      EventType = "reaction.changed"       // ReactionChangedData
+	EventPinChanged           EventType = "pin.changed"            // PinChangedData
 	EventConversationRead     EventType = "conversation.read"      // ConversationReadData
 	EventFriendRequestCreated EventType = "friend_request.created" // FriendRequest
 	EventFriendRequestUpdated EventType = "friend_request.updated" // FriendRequest
@@ -57,8 +62,14 @@ func (e Event) Decode(into any) error {
 // returns nil for types that this package does not know, and for data that is not what the type promises.
 func (e Event) Value() any {
 	switch e.Type {
-	case EventMessageCreated:
+	case EventMessageCreated, EventMessageEdited, EventMessageRecalled:
 		return valueOf[Message](e)
+	case EventMessageDeleted:
+		return valueOf[MessageDeletedData](e)
+	case EventReactionChanged:
+		return valueOf[ReactionChangedData](e)
+	case EventPinChanged:
+		return valueOf[PinChangedData](e)
 	case EventConversationRead:
 		return valueOf[ConversationReadData](e)
 	case EventFriendRequestCreated, EventFriendRequestUpdated:

@@ -153,6 +153,48 @@ func TestEveryOperationHasACallAndEveryCallIsInTheSpecification(t *testing.T) {
 			assert.True(t, history.HasMoreBefore)
 			return err
 		},
+		"Message": func() error {
+			message, err := c.Message(ctx, id, 7)
+			assert.EqualValues(t, 7, message.Seq)
+			return err
+		},
+		"EditMessage": func() error {
+			_, err := c.EditMessage(ctx, id, 7, client.EditMessageRequest{Body: new("Hi!"), Mentions: new([]client.ID{})})
+			return err
+		},
+		"EditMessage of a custom one": func() error {
+			_, err := c.EditMessage(ctx, id, 7, client.EditMessageRequest{Payload: json.RawMessage(`{"a":1}`)})
+			return err
+		},
+		"MessageVersions": func() error { list, err := c.MessageVersions(ctx, id, 7); assert.Len(t, list.Items, 2); return err },
+		"RecallMessage": func() error {
+			message, err := c.RecallMessage(ctx, id, 7)
+			assert.True(t, message.Recalled)
+			return err
+		},
+		"DeleteMessage": func() error { return c.DeleteMessage(ctx, id, 7) },
+		"AddReaction": func() error {
+			now, err := c.AddReaction(ctx, id, 7, "👍🏽")
+			assert.Equal(t, 2, now.Reactions[0].Count)
+			return err
+		},
+		"RemoveReaction": func() error { _, err := c.RemoveReaction(ctx, id, 7, ":+1:"); return err },
+		"Reactions": func() error {
+			list, err := c.Reactions(ctx, id, 7, page)
+			assert.Equal(t, "bob", list.Items[0].User.Username)
+			return err
+		},
+		"PinMessage":   func() error { now, err := c.PinMessage(ctx, id, 7); assert.Len(t, now.Pins, 1); return err },
+		"UnpinMessage": func() error { _, err := c.UnpinMessage(ctx, id, 7); return err },
+		"Pins":         func() error { list, err := c.Pins(ctx, id); assert.Len(t, list.Items, 1); return err },
+		"SendToUser a custom message": func() error {
+			_, err := c.SendToUser(ctx, id, client.SendMessageRequest{Kind: new(client.MessageKindCustom), Payload: json.RawMessage(`{"a":1}`)})
+			return err
+		},
+		"SendToGroup a forward": func() error {
+			_, err := c.SendToGroup(ctx, id, client.SendMessageRequest{Forward: &client.MessageRef{ConversationID: id, Seq: 7}})
+			return err
+		},
 		"MarkRead": func() error { _, err := c.MarkRead(ctx, id, 7); return err },
 		"Poll": func() error {
 			result, err := c.Poll(ctx, client.PollOptions{Cursor: client.Begin, Limit: 7, Presence: client.ActivityBackground})

@@ -42,9 +42,10 @@ type Config struct {
 	// What one client may ask for.
 
 	RateLimit        bool
-	MaxBodyBytes     int64 // of a request
-	MaxMessageLength int   // in characters, not bytes
-	MaxPageSize      int   // items in one page of a list
+	MaxBodyBytes     int64         // of a request
+	MaxMessageLength int           // in characters, not bytes
+	RecallWindow     time.Duration // in which a sender may recall a message
+	MaxPageSize      int           // items in one page of a list
 	MaxGroupMembers  int
 	MaxTypingMembers int // of a group in which others are told who types
 

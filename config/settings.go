@@ -140,6 +140,9 @@ func (c *Config) limitSettings() []setting {
 		name: "max-message-length", fallback: "8000", value: intValue[int]{&c.MaxMessageLength, 1, 16_000},
 		usage: "Longest message in characters.",
 	}, {
+		name: "recall-window", fallback: "24h", value: durationValue{&c.RecallWindow, 0, 10 * year},
+		usage: "How long a sender may recall a message; those who manage a group may at any time.",
+	}, {
 		name: "max-page-size", fallback: "200", value: intValue[int]{&c.MaxPageSize, 1, 1000},
 		usage: "Most items in one page of a list.",
 	}, {

@@ -55,7 +55,7 @@ func init() { //nolint:gochecknoinits // what makes a thing may itself look for 
 var pathNames = map[string]string{
 	"users": exampleOther, "friends": exampleOther, "blocks": exampleOther, "members": exampleOther, "join-requests": exampleOther,
 	"groups": exampleGroup, "conversations": exampleConversation, "friend-requests": exampleRequest, "sessions": exampleSession,
-	"messages": exampleSeq,
+	"messages": exampleSeq, "reactions": "👍",
 }
 
 // fixture is what an operation needs beside what its role arranges and what its examples say. Most need nothing.
@@ -73,6 +73,14 @@ var fixtures = map[string]fixture{
 	"pollInbox":              {query: "wait=0"},
 	"declineJoinRequest":     {prepare: func(s *stage) { s.otherAsksToJoin = true }},
 	"putGroupMember new":     {prepare: func(s *stage) { s.otherAsksToJoin = true; s.body = "" }},
+	"editMessage":            {prepare: func(s *stage) { s.ownMessage() }},
+	"deleteMessage":          {prepare: func(s *stage) { s.ownMessage() }},
+	"addReaction":            {prepare: func(s *stage) { s.ownMessage() }},
+	"removeReaction":         {prepare: func(s *stage) { s.ownMessage() }},
+	"recallMessage own":      {prepare: func(s *stage) { s.ownMessage() }},
+	"recallMessage":          {prepare: func(s *stage) { s.messageInGroup() }},
+	"pinMessage":             {prepare: func(s *stage) { s.messageInGroup() }},
+	"unpinMessage":           {prepare: func(s *stage) { s.messageInGroup() }},
 	"removeGroupMember self": {prepare: func(s *stage) { s.stand(exampleOther, s.caller.id) }},
 }
 
@@ -282,6 +290,36 @@ func (s *stage) conversation() string {
 		}
 	}
 	return s.kept[key]
+}
+
+// ownMessage has a new message of the caller stand for that of the examples, where the caller belongs to the conversation.
+func (s *stage) ownMessage() {
+	s.t.Helper()
+	ctx, conversation := s.t.Context(), s.standIn(exampleConversation)
+	switch {
+	case s.inGroup:
+		s.stand(exampleSeq, fmt.Sprint(s.caller.tell(conversation, "Mine.").Seq))
+	case s.peer:
+		blocks, err := s.other.Blocks(ctx, client.Page{})
+		require.NoError(s.t, err)
+		estrange(s.t, s.caller, s.other)
+		befriend(s.t, s.caller, s.other)
+		s.stand(exampleSeq, fmt.Sprint(s.caller.say(s.other, "Mine.").Seq))
+		require.NoError(s.t, s.caller.RemoveFriend(ctx, s.other.id))
+		for _, block := range blocks.Items {
+			if block.User.ID == s.caller.id {
+				require.NoError(s.t, s.other.Block(ctx, s.caller.id))
+			}
+		}
+	}
+}
+
+// messageInGroup has a message of another member of the group stand for that of the examples.
+func (s *stage) messageInGroup() {
+	s.t.Helper()
+	group := s.standIn(exampleGroup)
+	s.stand(exampleConversation, group)
+	s.stand(exampleSeq, fmt.Sprint(s.other.tell(group, "Theirs.").Seq))
 }
 
 // request makes a friend request, from or to the caller or between two others.

@@ -2,12 +2,14 @@ package handlers
 
 import (
 	"bytes"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"regexp"
 	"strconv"
@@ -88,7 +90,11 @@ func exampleRequest(t *testing.T, path, method string, described *openapi3.Opera
 	for _, ref := range described.Parameters {
 		switch ref.Value.In {
 		case openapi3.ParameterInPath:
-			path = strings.ReplaceAll(path, "{"+ref.Value.Name+"}", bob.String())
+			value := bob.String()
+			if ref.Value.Name == "seq" || ref.Value.Name == "emoji" {
+				value = url.PathEscape(fmt.Sprint(ref.Value.Example))
+			}
+			path = strings.ReplaceAll(path, "{"+ref.Value.Name+"}", value)
 		case openapi3.ParameterInQuery:
 			switch {
 			case ref.Value.Name == "user_ids":
@@ -197,8 +203,13 @@ func TestEventsAreWhatTheSpecificationSays(t *testing.T) {
 	schema := strictSpec(t).Components.Schemas["Event"].Value
 	count := int64(2)
 	data := map[chat.EventType][]any{
-		chat.MessageCreated:       {message, message.ForOthers()},
-		chat.ConversationRead:     {chat.ConversationReadData{ConversationID: bob, UserID: ada, ReadSeq: 7}, chat.ConversationReadData{ConversationID: bob, UserID: ada, ReadSeq: 7, UnreadCount: &count}},
+		chat.MessageCreated:       {message, message.ForOthers(), custom, recalled},
+		chat.MessageEdited:        {message, custom},
+		chat.MessageRecalled:      {recalled},
+		chat.MessageDeleted:       {chat.MessageDeletedData{ConversationID: bob, Seq: 7}},
+		chat.ReactionChanged:      {reacted},
+		chat.PinChanged:           {pins},
+		chat.ConversationRead:     {chat.ConversationReadData{ConversationID: bob, UserID: ada, ReadSeq: 7}, chat.ConversationReadData{ConversationID: bob, UserID: ada, ReadSeq: 7, UnreadCount: &count, MentionsUnread: &count}},
 		chat.FriendRequestCreated: {request},
 		chat.FriendRequestUpdated: {request},
 		chat.FriendAdded:          {friend},

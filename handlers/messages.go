@@ -63,10 +63,18 @@ func draftOf(c echo.Context, key *string) (chat.Draft, error) {
 	if err != nil {
 		return chat.Draft{}, err
 	}
-	return chat.Draft{
-		Kind: chat.MessageKind(valueOf(in.Kind)), Body: in.Body, ReplyTo: in.ReplyTo,
+	draft := chat.Draft{
+		Kind: chat.MessageKind(valueOf(in.Kind)), Body: in.Body, Payload: chat.CompactPayload(in.Payload), ReplyTo: in.ReplyTo,
 		Mentions: mentions, IdempotencyKey: valueOf(key),
-	}, nil
+	}
+	if in.Forward != nil {
+		source, err := chat.ParseID(in.Forward.ConversationId)
+		if err != nil {
+			return chat.Draft{}, chat.Invalid("forward.conversation_id", "must be an id")
+		}
+		draft.Forward = &chat.MessageRef{ConversationID: source, Seq: in.Forward.Seq}
+	}
+	return draft, nil
 }
 
 // ListConversations serves GET /v1/conversations.

@@ -13,6 +13,7 @@ type Service interface {
 	groups
 	messages
 	presence
+	singleMessages
 }
 
 type accounts interface {
@@ -70,6 +71,18 @@ type messages interface {
 	MarkRead(ctx context.Context, caller chat.Caller, conversation chat.ID, seq int64) (chat.ReadState, error)
 	Sync(ctx context.Context, caller chat.Caller) (chat.Snapshot, error)
 	Limits() chat.Limits
+}
+
+type singleMessages interface {
+	Message(ctx context.Context, caller chat.Caller, ref chat.MessageRef) (chat.Message, error)
+	MessageVersions(ctx context.Context, caller chat.Caller, ref chat.MessageRef) (chat.List[chat.MessageVersion], error)
+	EditMessage(ctx context.Context, caller chat.Caller, ref chat.MessageRef, patch chat.MessagePatch) (chat.Message, error)
+	RecallMessage(ctx context.Context, caller chat.Caller, ref chat.MessageRef) (chat.Message, error)
+	DeleteMessage(ctx context.Context, caller chat.Caller, ref chat.MessageRef) error
+	SetReaction(ctx context.Context, caller chat.Caller, ref chat.MessageRef, emoji string, on bool) (chat.ReactionChangedData, error)
+	Reactors(ctx context.Context, caller chat.Caller, ref chat.MessageRef, page chat.Page) (chat.List[chat.Reactor], error)
+	SetPin(ctx context.Context, caller chat.Caller, ref chat.MessageRef, on bool) (chat.PinChangedData, error)
+	Pins(ctx context.Context, caller chat.Caller, conversation chat.ID) (chat.List[chat.PinnedMessage], error)
 }
 
 var _ Service = (*chat.Service)(nil)

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"encoding/json"
 
 	"longwire/chat"
 )
@@ -23,6 +24,11 @@ var (
 	member   = chat.Member{User: profile, Role: chat.RoleMember, JoinedAt: then}
 	joining  = chat.JoinRequest{GroupID: bob, User: profile, CreatedAt: then}
 	message  = chat.Message{ConversationID: bob, Seq: 7, SenderID: ada, Kind: chat.KindText, Body: "Hello", ReplyTo: &replyTo, Mentions: []chat.ID{bob}, CreatedAt: then, EditedAt: &then, IdempotencyKey: "k1"}
+	custom   = chat.Message{ConversationID: bob, Seq: 8, SenderID: ada, Kind: chat.KindCustom, Payload: json.RawMessage(`{"a":1}`), Mentions: []chat.ID{}, CreatedAt: then, ForwardedFrom: &chat.Origin{SenderID: bob, CreatedAt: then, ConversationID: bob, Seq: 3}, Reactions: []chat.Reaction{{Emoji: "👍", Count: 2, Mine: true}}}
+	recalled = chat.Message{ConversationID: bob, Seq: 9, SenderID: ada, Kind: chat.KindText, Mentions: []chat.ID{}, CreatedAt: then, Recalled: true, RecalledBy: bob}
+	deleted  = chat.Message{ConversationID: bob, Seq: 10, SenderID: ada, Kind: chat.KindText, Mentions: []chat.ID{}, CreatedAt: then, Deleted: true}
+	reacted  = chat.ReactionChangedData{ConversationID: bob, Seq: 7, UserID: ada, Emoji: "👍", Reacted: true, Reactions: []chat.ReactionCount{{Emoji: "👍", Count: 2}}}
+	pins     = chat.PinChangedData{ConversationID: bob, Seq: 7, Pinned: true, By: ada, Pins: []chat.Pin{{Seq: 7, PinnedBy: ada, PinnedAt: then}}}
 	private  = chat.Conversation{ID: bob, Kind: chat.KindPrivate, Peer: &profile, LastMessage: &message, LastSeq: 7, ReadSeq: 7, PeerReadSeq: &readSeq, LastActivityAt: then}
 	crowd    = chat.Conversation{ID: bob, Kind: chat.KindGroup, Group: &group, LastActivityAt: then}
 	snapshot = chat.Snapshot{Cursor: cursorAt(41), Me: me, Conversations: []chat.Conversation{private, crowd}, IncomingRequestCount: 1, Limits: chat.FixedLimits()}
@@ -189,11 +195,54 @@ func (d *double) Conversation(context.Context, chat.Caller, chat.ID) (chat.Conve
 }
 
 func (d *double) History(context.Context, chat.Caller, chat.ID, chat.HistoryQuery) (chat.History, error) {
-	return chat.History{Items: []chat.Message{message}}, d.called("History")
+	return chat.History{Items: []chat.Message{message, custom, recalled, deleted}}, d.called("History")
 }
 
 func (d *double) MarkRead(context.Context, chat.Caller, chat.ID, int64) (chat.ReadState, error) {
 	return chat.ReadState{ConversationID: bob, ReadSeq: 7, LastSeq: 7}, d.called("MarkRead")
+}
+
+func (d *double) Message(_ context.Context, _ chat.Caller, ref chat.MessageRef) (chat.Message, error) {
+	d.ref = ref
+	return custom, d.called("Message")
+}
+
+func (d *double) MessageVersions(context.Context, chat.Caller, chat.MessageRef) (chat.List[chat.MessageVersion], error) {
+	return chat.List[chat.MessageVersion]{Items: []chat.MessageVersion{
+		{Version: 1, Body: "Hello", Mentions: []chat.ID{}, At: then},
+		{Version: 2, Payload: json.RawMessage(`{}`), Mentions: []chat.ID{bob}, At: then},
+	}}, d.called("MessageVersions")
+}
+
+func (d *double) EditMessage(_ context.Context, _ chat.Caller, _ chat.MessageRef, patch chat.MessagePatch) (chat.Message, error) {
+	d.edit = patch
+	return message, d.called("EditMessage")
+}
+
+func (d *double) RecallMessage(context.Context, chat.Caller, chat.MessageRef) (chat.Message, error) {
+	return recalled, d.called("RecallMessage")
+}
+
+func (d *double) DeleteMessage(context.Context, chat.Caller, chat.MessageRef) error {
+	return d.called("DeleteMessage")
+}
+
+func (d *double) SetReaction(_ context.Context, _ chat.Caller, _ chat.MessageRef, emoji string, on bool) (chat.ReactionChangedData, error) {
+	d.emoji, d.on = emoji, on
+	return reacted, d.called("SetReaction")
+}
+
+func (d *double) Reactors(context.Context, chat.Caller, chat.MessageRef, chat.Page) (chat.List[chat.Reactor], error) {
+	return listOf(chat.Reactor{User: profile, Emoji: "👍", At: then}), d.called("Reactors")
+}
+
+func (d *double) SetPin(_ context.Context, _ chat.Caller, _ chat.MessageRef, on bool) (chat.PinChangedData, error) {
+	d.on = on
+	return pins, d.called("SetPin")
+}
+
+func (d *double) Pins(context.Context, chat.Caller, chat.ID) (chat.List[chat.PinnedMessage], error) {
+	return chat.List[chat.PinnedMessage]{Items: []chat.PinnedMessage{{Message: message, PinnedBy: ada, PinnedAt: then}}}, d.called("Pins")
 }
 
 func (d *double) Sync(context.Context, chat.Caller) (chat.Snapshot, error) {

@@ -52,6 +52,10 @@ type double struct {
 	draft     chat.Draft
 	patch     chat.ProfilePatch
 	page      chat.Page
+	ref       chat.MessageRef
+	edit      chat.MessagePatch
+	emoji     string
+	on        bool
 	expiresAt time.Time
 }
 

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -31,14 +32,9 @@ func (a *api) validate(next echo.HandlerFunc) echo.HandlerFunc {
 		if x.op == nil {
 			return next(c)
 		}
-		// Every path parameter of the API is an id, and what never was one
-		// cannot name anything.
-		params := make(map[string]string, 2)
-		for _, name := range c.ParamNames() {
-			params[name] = c.Param(name)
-			if _, err := chat.ParseID(params[name]); err != nil {
-				return err
-			}
+		params, err := readPath(c)
+		if err != nil {
+			return err
 		}
 		query := url.Values{}
 		if x.op.hasQuery {
@@ -60,7 +56,7 @@ func (a *api) validate(next echo.HandlerFunc) echo.HandlerFunc {
 			r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(x.body)), nil }
 			r.Body, _ = r.GetBody()
 		}
-		err := openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
+		err = openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
 			Request: &r, PathParams: params, QueryParams: query, Route: x.op.route, Options: filterOptions,
 		})
 		if err != nil {
@@ -68,6 +64,33 @@ func (a *api) validate(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return next(c)
 	}
+}
+
+// readPath reads the path parameters. Nearly every one is an id, and what never
+// was one cannot name anything; neither can what never was a seq.
+func readPath(c echo.Context) (map[string]string, error) {
+	params := make(map[string]string, 3)
+	for _, name := range c.ParamNames() {
+		params[name] = c.Param(name)
+		switch name {
+		case "emoji":
+			// Echo leaves it encoded when somebody encodes more than needed.
+			text, err := url.PathUnescape(params[name])
+			if err != nil || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+				return nil, invalid([]chat.FieldError{{Field: name, Message: messageBadText}})
+			}
+			params[name] = text
+		case "seq":
+			if seq, err := strconv.ParseInt(params[name], 10, 64); err != nil || seq < 1 {
+				return nil, chat.NotFound("There is no such message.")
+			}
+		default:
+			if _, err := chat.ParseID(params[name]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return params, nil
 }
 
 // readQuery parses the query strictly: what net/http would drop in silence is

@@ -322,15 +322,78 @@ func (e MessageCreatedEventType) Valid() bool {
 	}
 }
 
+// Defines values for MessageDeletedEventType.
+const (
+	MessageDeleted MessageDeletedEventType = "message.deleted"
+)
+
+// Valid indicates whether the value is a known member of the MessageDeletedEventType enum.
+func (e MessageDeletedEventType) Valid() bool {
+	switch e {
+	case MessageDeleted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MessageEditedEventType.
+const (
+	MessageEdited MessageEditedEventType = "message.edited"
+)
+
+// Valid indicates whether the value is a known member of the MessageEditedEventType enum.
+func (e MessageEditedEventType) Valid() bool {
+	switch e {
+	case MessageEdited:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MessageKind.
 const (
-	Text MessageKind = "text"
+	Custom MessageKind = "custom"
+	Text   MessageKind = "text"
 )
 
 // Valid indicates whether the value is a known member of the MessageKind enum.
 func (e MessageKind) Valid() bool {
 	switch e {
+	case Custom:
+		return true
 	case Text:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MessageRecalledEventType.
+const (
+	MessageRecalled MessageRecalledEventType = "message.recalled"
+)
+
+// Valid indicates whether the value is a known member of the MessageRecalledEventType enum.
+func (e MessageRecalledEventType) Valid() bool {
+	switch e {
+	case MessageRecalled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PinChangedEventType.
+const (
+	PinChanged PinChangedEventType = "pin.changed"
+)
+
+// Valid indicates whether the value is a known member of the PinChangedEventType enum.
+func (e PinChangedEventType) Valid() bool {
+	switch e {
+	case PinChanged:
 		return true
 	default:
 		return false
@@ -466,6 +529,21 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeUsernameTaken:
 		return true
 	case ProblemCodeValidationFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReactionChangedEventType.
+const (
+	ReactionChanged ReactionChangedEventType = "reaction.changed"
+)
+
+// Valid indicates whether the value is a known member of the ReactionChangedEventType enum.
+func (e ReactionChangedEventType) Valid() bool {
+	switch e {
+	case ReactionChanged:
 		return true
 	default:
 		return false
@@ -690,6 +768,9 @@ type Conversation struct {
 	// LastSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	LastSeq Seq `json:"last_seq"`
 
+	// MentionsUnread Those of them that mention the user.
+	MentionsUnread int64 `json:"mentions_unread"`
+
 	// Peer What anybody signed in may see of a user.
 	Peer *Profile `json:"peer,omitempty"`
 
@@ -722,6 +803,9 @@ type ConversationReadData struct {
 	// Example: 023pbqc03ztkt
 	ConversationId Id `json:"conversation_id"`
 
+	// MentionsUnread In the reader's own copy only; absolute.
+	MentionsUnread *int64 `json:"mentions_unread,omitempty"`
+
 	// ReadSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	ReadSeq Seq `json:"read_seq"`
 
@@ -736,7 +820,7 @@ type ConversationReadData struct {
 
 // ConversationReadEvent Somebody has read further.
 //
-// Example: {"at":"2026-09-01T10:12:05.000Z","cursor":"1.k3j9.abcdefgh.43","data":{"conversation_id":"026xbm4035yf0","read_seq":7,"unread_count":0,"user_id":"023pbqc03ztkt"},"type":"conversation.read"}
+// Example: {"at":"2026-09-01T10:12:05.000Z","cursor":"1.k3j9.abcdefgh.43","data":{"conversation_id":"026xbm4035yf0","mentions_unread":0,"read_seq":7,"unread_count":0,"user_id":"023pbqc03ztkt"},"type":"conversation.read"}
 type ConversationReadEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -783,6 +867,22 @@ type Cursor = string
 
 // Direction Which friend requests are asked for, seen from the user who asks.
 type Direction string
+
+// EditMessageRequest What is given is changed.
+type EditMessageRequest struct {
+	// Body At most `max_message_length` characters.
+	Body *string `json:"body,omitempty"`
+
+	// Mentions All users who are to be noticed.
+	//
+	// Example: ["023pbqc03ztkt"]
+	Mentions *[]Id `json:"mentions,omitempty"`
+
+	// Payload Of a custom message.
+	//
+	// Example: {"poll":["a","b"]}
+	Payload json.RawMessage `json:"payload,omitempty"`
+}
 
 // Event One event as every transport carries it, byte for byte. Ephemeral ones have no cursor.
 type Event = json.RawMessage
@@ -1178,6 +1278,9 @@ type Limits struct {
 	// MaxDisplayNameLength Characters of a display name, and of a remark.
 	MaxDisplayNameLength int `json:"max_display_name_length"`
 
+	// MaxEdits How often one message can be edited.
+	MaxEdits int `json:"max_edits"`
+
 	// MaxGroupMembers Members of a group.
 	MaxGroupMembers int `json:"max_group_members"`
 
@@ -1202,6 +1305,12 @@ type Limits struct {
 	// MaxPasswordLength Characters that a password has at most.
 	MaxPasswordLength int `json:"max_password_length"`
 
+	// MaxPayloadBytes Bytes of a custom message's payload.
+	MaxPayloadBytes int `json:"max_payload_bytes"`
+
+	// MaxPins Pinned messages in one conversation.
+	MaxPins int `json:"max_pins"`
+
 	// MaxPollEvents The largest `limit` of a poll.
 	MaxPollEvents int `json:"max_poll_events"`
 
@@ -1213,6 +1322,12 @@ type Limits struct {
 
 	// MaxPresenceUsers Users that one `GET /v1/presence` may name.
 	MaxPresenceUsers int `json:"max_presence_users"`
+
+	// MaxReactionBytes Bytes of a reaction.
+	MaxReactionBytes int `json:"max_reaction_bytes"`
+
+	// MaxReactions Different reactions on one message.
+	MaxReactions int `json:"max_reactions"`
 
 	// MaxStreamsPerUser Streams of one user that may be open at once.
 	MaxStreamsPerUser int `json:"max_streams_per_user"`
@@ -1228,6 +1343,9 @@ type Limits struct {
 
 	// PresenceGraceSeconds How long a user who left is still shown as connected.
 	PresenceGraceSeconds int `json:"presence_grace_seconds"`
+
+	// RecallWindowSeconds How long a sender may recall a message.
+	RecallWindowSeconds int64 `json:"recall_window_seconds"`
 
 	// StreamLifetimeSeconds How long a stream lasts at most; each ends between 0.8 and 1.0 of it.
 	StreamLifetimeSeconds int `json:"stream_lifetime_seconds"`
@@ -1414,7 +1532,7 @@ type MemberUpdatedEventType string
 
 // Message `conversation_id` and `seq` name a message everywhere.
 type Message struct {
-	// Body What the message says.
+	// Body What the message says; empty when it was recalled or deleted.
 	Body string `json:"body"`
 
 	// ConversationId An opaque name; compare it, and nothing else.
@@ -1427,20 +1545,35 @@ type Message struct {
 	// Example: 2026-09-01T10:12:00.000Z
 	CreatedAt Time `json:"created_at"`
 
+	// Deleted There and true when the user has deleted it for themselves.
+	Deleted *bool `json:"deleted,omitempty"`
+
 	// EditedAt When the message was last changed; null = never.
 	EditedAt *Time `json:"edited_at"`
+
+	// ForwardedFrom Where a forwarded message is from. Which message it was is told within the same conversation only.
+	ForwardedFrom *Origin `json:"forwarded_from,omitempty"`
 
 	// IdempotencyKey In the sender's own copies only.
 	IdempotencyKey *string `json:"idempotency_key,omitempty"`
 
-	// Kind How a message's body is to be read.
+	// Kind How a message is to be read. A `custom` one has a `payload` that clients agree on among themselves.
 	Kind MessageKind `json:"kind"`
 
 	// Mentions Users who are to be noticed.
 	Mentions []Id `json:"mentions"`
 
-	// Recalled Whether the sender took the message back.
+	// Payload In custom messages only.
+	Payload json.RawMessage `json:"payload,omitempty"`
+
+	// Reactions There when it has some.
+	Reactions *[]Reaction `json:"reactions,omitempty"`
+
+	// Recalled Whether the message was taken back: it says nothing any more, to nobody.
 	Recalled bool `json:"recalled"`
+
+	// RecalledBy Who recalled it.
+	RecalledBy *Id `json:"recalled_by,omitempty"`
 
 	// ReplyTo The seq of a message in the same conversation.
 	ReplyTo *int64 `json:"reply_to"`
@@ -1478,8 +1611,241 @@ type MessageCreatedEvent struct {
 // MessageCreatedEventType Which event this is.
 type MessageCreatedEventType string
 
-// MessageKind How a message's body is to be read.
+// MessageDeletedData Names a message that the user has deleted for themselves.
+type MessageDeletedData struct {
+	// ConversationId An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationId Id `json:"conversation_id"`
+
+	// Seq The message's number in the conversation.
+	Seq int64 `json:"seq"`
+}
+
+// MessageDeletedEvent Says that the user has deleted a message for themselves.
+//
+// Example: {"at":"2026-09-01T10:14:00.000Z","cursor":"1.k3j9.abcdefgh.42","data":{"conversation_id":"026xbm4035yf0","seq":7},"type":"message.deleted"}
+type MessageDeletedEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
+	//
+	// Example: 1.k3j9.abcdefgh.42
+	Cursor Cursor `json:"cursor"`
+
+	// Data Names a message that the user has deleted for themselves.
+	Data MessageDeletedData `json:"data"`
+
+	// Type Which event this is.
+	Type MessageDeletedEventType `json:"type"`
+}
+
+// MessageDeletedEventType Which event this is.
+type MessageDeletedEventType string
+
+// MessageEditedEvent Says that a message was edited, and shows it as it is now.
+//
+// Example: {"at":"2026-09-01T10:13:00.000Z","cursor":"1.k3j9.abcdefgh.42","data":{"body":"A poll","conversation_id":"026xbm4035yf0","created_at":"2026-09-01T10:12:00.000Z","edited_at":"2026-09-01T10:13:00.000Z","forwarded_from":{"conversation_id":"026xbm4035yf0","created_at":"2026-09-01T10:00:00.000Z","sender_id":"023pbqc03ztkt","seq":3},"kind":"custom","mentions":[],"payload":{"poll":["a","b"]},"reactions":[{"count":1,"emoji":"👍","mine":true}],"recalled":false,"reply_to":null,"sender_id":"0231rhm05bxze","seq":7},"type":"message.edited"}
+type MessageEditedEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
+	//
+	// Example: 1.k3j9.abcdefgh.42
+	Cursor Cursor `json:"cursor"`
+
+	// Data `conversation_id` and `seq` name a message everywhere.
+	Data Message `json:"data"`
+
+	// Type Which event this is.
+	Type MessageEditedEventType `json:"type"`
+}
+
+// MessageEditedEventType Which event this is.
+type MessageEditedEventType string
+
+// MessageKind How a message is to be read. A `custom` one has a `payload` that clients agree on among themselves.
 type MessageKind string
+
+// MessageRecalledEvent Says that a message was recalled, and shows what is left.
+//
+// Example: {"at":"2026-09-01T10:14:00.000Z","cursor":"1.k3j9.abcdefgh.42","data":{"body":"","conversation_id":"026xbm4035yf0","created_at":"2026-09-01T10:12:00.000Z","deleted":true,"edited_at":null,"kind":"text","mentions":[],"recalled":true,"recalled_by":"0231rhm05bxze","reply_to":null,"sender_id":"0231rhm05bxze","seq":7},"type":"message.recalled"}
+type MessageRecalledEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
+	//
+	// Example: 1.k3j9.abcdefgh.42
+	Cursor Cursor `json:"cursor"`
+
+	// Data `conversation_id` and `seq` name a message everywhere.
+	Data Message `json:"data"`
+
+	// Type Which event this is.
+	Type MessageRecalledEventType `json:"type"`
+}
+
+// MessageRecalledEventType Which event this is.
+type MessageRecalledEventType string
+
+// MessageRef Names a message.
+//
+// Example: {"conversation_id":"026xbm4035yf0","seq":7}
+type MessageRef struct {
+	// ConversationId An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationId Id `json:"conversation_id"`
+
+	// Seq The message's number in the conversation.
+	Seq int64 `json:"seq"`
+}
+
+// MessageVersion What a message said from a time on.
+type MessageVersion struct {
+	// At Since when it said so.
+	At Time `json:"at"`
+
+	// Body What the message said.
+	Body string `json:"body"`
+
+	// Mentions Users who were to be noticed.
+	Mentions []Id `json:"mentions"`
+
+	// Payload In custom messages only.
+	//
+	// Example: {"poll":["a","b"]}
+	Payload json.RawMessage `json:"payload,omitempty"`
+
+	// Version Which one it was, counted from 1.
+	Version int `json:"version"`
+}
+
+// MessageVersionList All versions of a message.
+type MessageVersionList struct {
+	// Items The entries.
+	Items []MessageVersion `json:"items"`
+
+	// Next Always null.
+	Next *string `json:"next"`
+}
+
+// Origin Where a forwarded message is from. Which message it was is told within the same conversation only.
+type Origin struct {
+	// ConversationId An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationId *Id `json:"conversation_id,omitempty"`
+
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	CreatedAt Time `json:"created_at"`
+
+	// SenderId An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	SenderId Id `json:"sender_id"`
+
+	// Seq The message's number in the conversation.
+	Seq *int64 `json:"seq,omitempty"`
+}
+
+// Pin A message that stands out in its conversation.
+type Pin struct {
+	// PinnedAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	PinnedAt Time `json:"pinned_at"`
+
+	// PinnedBy An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	PinnedBy Id `json:"pinned_by"`
+
+	// Seq The message's number in the conversation.
+	Seq int64 `json:"seq"`
+}
+
+// PinChangedData All that is pinned in a conversation, the last pinned first, and which message was just pinned or unpinned.
+type PinChangedData struct {
+	// By An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	By Id `json:"by"`
+
+	// ConversationId An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationId Id `json:"conversation_id"`
+
+	// Pinned Whether the message is pinned now.
+	Pinned bool `json:"pinned"`
+
+	// Pins All that there are, the last pinned first.
+	Pins []Pin `json:"pins"`
+
+	// Seq The message's number in the conversation.
+	Seq int64 `json:"seq"`
+}
+
+// PinChangedEvent Says what is pinned in a conversation now.
+//
+// Example: {"at":"2026-09-01T10:14:00.000Z","cursor":"1.k3j9.abcdefgh.42","data":{"by":"0231rhm05bxze","conversation_id":"026xbm4035yf0","pinned":true,"pins":[{"pinned_at":"2026-09-01T10:14:00.000Z","pinned_by":"0231rhm05bxze","seq":7}],"seq":7},"type":"pin.changed"}
+type PinChangedEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
+	//
+	// Example: 1.k3j9.abcdefgh.42
+	Cursor Cursor `json:"cursor"`
+
+	// Data All that is pinned in a conversation, the last pinned first, and which message was just pinned or unpinned.
+	Data PinChangedData `json:"data"`
+
+	// Type Which event this is.
+	Type PinChangedEventType `json:"type"`
+}
+
+// PinChangedEventType Which event this is.
+type PinChangedEventType string
+
+// PinnedMessage A pinned message.
+type PinnedMessage struct {
+	// Message `conversation_id` and `seq` name a message everywhere.
+	Message Message `json:"message"`
+
+	// PinnedAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	PinnedAt Time `json:"pinned_at"`
+
+	// PinnedBy An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	PinnedBy Id `json:"pinned_by"`
+}
+
+// PinnedMessageList All pinned messages of a conversation.
+type PinnedMessageList struct {
+	// Items The entries.
+	Items []PinnedMessage `json:"items"`
+
+	// Next Always null.
+	Next *string `json:"next"`
+}
 
 // PollResult What the inbox has after a position.
 type PollResult struct {
@@ -1612,6 +1978,99 @@ type PutMemberRequest struct {
 	Role *Role `json:"role,omitempty"`
 }
 
+// Reaction How many people reacted with one emoji, as the user sees it.
+type Reaction struct {
+	// Count How many people.
+	Count int `json:"count"`
+
+	// Emoji An emoji, or a name such as `:party:`.
+	Emoji string `json:"emoji"`
+
+	// Mine The user is one of them.
+	Mine bool `json:"mine"`
+}
+
+// ReactionChangedData All reactions that a message has, and whose change made it so: `user_id` now reacts with `emoji`, or does not any more.
+type ReactionChangedData struct {
+	// ConversationId An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationId Id `json:"conversation_id"`
+
+	// Emoji An emoji, or a name such as `:party:`.
+	Emoji string `json:"emoji"`
+
+	// Reacted Whether the user now reacts with it.
+	Reacted bool `json:"reacted"`
+
+	// Reactions All that there are, in the order in which they came up.
+	Reactions []ReactionCount `json:"reactions"`
+
+	// Seq The message's number in the conversation.
+	Seq int64 `json:"seq"`
+
+	// UserId An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	UserId Id `json:"user_id"`
+}
+
+// ReactionChangedEvent Says what reactions a message has now.
+//
+// Example: {"at":"2026-09-01T10:12:30.000Z","cursor":"1.k3j9.abcdefgh.42","data":{"conversation_id":"026xbm4035yf0","emoji":"👍","reacted":true,"reactions":[{"count":1,"emoji":"👍"}],"seq":7,"user_id":"023pbqc03ztkt"},"type":"reaction.changed"}
+type ReactionChangedEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
+	//
+	// Example: 1.k3j9.abcdefgh.42
+	Cursor Cursor `json:"cursor"`
+
+	// Data All reactions that a message has, and whose change made it so: `user_id` now reacts with `emoji`, or does not any more.
+	Data ReactionChangedData `json:"data"`
+
+	// Type Which event this is.
+	Type ReactionChangedEventType `json:"type"`
+}
+
+// ReactionChangedEventType Which event this is.
+type ReactionChangedEventType string
+
+// ReactionCount How many people reacted with one emoji.
+type ReactionCount struct {
+	// Count How many people.
+	Count int `json:"count"`
+
+	// Emoji An emoji, or a name such as `:party:`.
+	Emoji string `json:"emoji"`
+}
+
+// Reactor One reaction of one user.
+type Reactor struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Emoji An emoji, or a name such as `:party:`.
+	Emoji string `json:"emoji"`
+
+	// User What anybody signed in may see of a user.
+	User Profile `json:"user"`
+}
+
+// ReactorList A part of a list of reactions.
+type ReactorList struct {
+	// Items The entries.
+	Items []Reactor `json:"items"`
+
+	// Next Give it back as `after` for the following part; null = this is the last.
+	Next *string `json:"next"`
+}
+
 // ReadState How far a user has read a conversation.
 type ReadState struct {
 	// ConversationId An opaque name; compare it, and nothing else.
@@ -1621,6 +2080,9 @@ type ReadState struct {
 
 	// LastSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	LastSeq Seq `json:"last_seq"`
+
+	// MentionsUnread Those of them that mention the user.
+	MentionsUnread int64 `json:"mentions_unread"`
 
 	// ReadSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	ReadSeq Seq `json:"read_seq"`
@@ -1672,16 +2134,26 @@ type ResetReason string
 // Role What a member is in a group, and so what the member may do.
 type Role string
 
-// SendMessageRequest A message as its sender writes it.
+// SendMessageRequest A message as its sender writes it. A `text` needs a `body`, a `custom` message a `payload`; `forward` stands alone.
 type SendMessageRequest struct {
-	// Body At most `max_message_length` characters, see `GET /v1/limits`.
-	Body string `json:"body"`
+	// Body At most `max_message_length` characters, see `GET /v1/limits`. Of a custom message it is what others show who do not know the payload.
+	Body string `json:"body,omitempty"`
 
-	// Kind How a message's body is to be read.
+	// Forward Repeats a message that the user can read.
+	//
+	// Example: {"conversation_id":"026xbm4035yf0","seq":7}
+	Forward *MessageRef `json:"forward,omitempty"`
+
+	// Kind How a message is to be read. A `custom` one has a `payload` that clients agree on among themselves.
 	Kind *MessageKind `json:"kind,omitempty"`
 
 	// Mentions Users of the conversation who are to be noticed.
 	Mentions *[]Id `json:"mentions,omitempty"`
+
+	// Payload Of a custom message: at most `max_payload_bytes` of JSON.
+	//
+	// Example: {"poll":["a","b"]}
+	Payload json.RawMessage `json:"payload,omitempty"`
 
 	// ReplyTo The seq of a message in the same conversation.
 	ReplyTo *int64 `json:"reply_to,omitempty"`
@@ -1937,8 +2409,14 @@ type PageAfter = string
 // PageLimit defines model for PageLimit.
 type PageLimit = int
 
+// PathEmoji defines model for PathEmoji.
+type PathEmoji = string
+
 // PathId defines model for PathId.
 type PathId = string
+
+// PathSeq defines model for PathSeq.
+type PathSeq = int64
 
 // PathUserId defines model for PathUserId.
 type PathUserId = string
@@ -1978,8 +2456,20 @@ type NotFound = Problem
 // OneGroup `my_role` is absent for somebody who is no member, and in events, which many read.
 type OneGroup = Group
 
+// OneMessage `conversation_id` and `seq` name a message everywhere.
+type OneMessage = Message
+
 // PayloadTooLarge RFC 9457.
 type PayloadTooLarge = Problem
+
+// PinsChanged All that is pinned in a conversation, the last pinned first, and which message was just pinned or unpinned.
+type PinsChanged = PinChangedData
+
+// ReactionsChanged All reactions that a message has, and whose change made it so: `user_id` now reacts with `emoji`, or does not any more.
+type ReactionsChanged = ReactionChangedData
+
+// RecalledMessage `conversation_id` and `seq` name a message everywhere.
+type RecalledMessage = Message
 
 // SignedIn A user, and the tokens of a session.
 type SignedIn = SignIn
@@ -2033,6 +2523,15 @@ type ListMessagesParams struct {
 
 	// Limit How many items to return at most; not more than `max_page_size` of `GET /v1/limits`. Without it, 50.
 	Limit *PageLimit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListReactionsParams defines parameters for ListReactions.
+type ListReactionsParams struct {
+	// Limit How many items to return at most; not more than `max_page_size` of `GET /v1/limits`. Without it, 50.
+	Limit *PageLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After The `next` of the part before.
+	After *PageAfter `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ListFriendRequestsParams defines parameters for ListFriendRequests.
@@ -2185,6 +2684,9 @@ type RefreshJSONRequestBody = RefreshRequest
 // RegisterJSONRequestBody defines body for Register for application/json ContentType.
 type RegisterJSONRequestBody = RegisterRequest
 
+// EditMessageJSONRequestBody defines body for EditMessage for application/json ContentType.
+type EditMessageJSONRequestBody = EditMessageRequest
+
 // MarkReadJSONRequestBody defines body for MarkRead for application/json ContentType.
 type MarkReadJSONRequestBody = MarkReadRequest
 
@@ -2265,6 +2767,39 @@ type ServerInterface interface {
 	// ListMessages Read history
 	// (GET /v1/conversations/{id}/messages)
 	ListMessages(ctx echo.Context, id PathId, params ListMessagesParams) error
+	// DeleteMessage Delete a message for me
+	// (DELETE /v1/conversations/{id}/messages/{seq})
+	DeleteMessage(ctx echo.Context, id PathId, seq PathSeq) error
+	// GetMessage Get a message
+	// (GET /v1/conversations/{id}/messages/{seq})
+	GetMessage(ctx echo.Context, id PathId, seq PathSeq) error
+	// EditMessage Edit a message
+	// (PATCH /v1/conversations/{id}/messages/{seq})
+	EditMessage(ctx echo.Context, id PathId, seq PathSeq) error
+	// ListMessageVersions List what a message has said
+	// (GET /v1/conversations/{id}/messages/{seq}/edits)
+	ListMessageVersions(ctx echo.Context, id PathId, seq PathSeq) error
+	// UnpinMessage Unpin a message
+	// (DELETE /v1/conversations/{id}/messages/{seq}/pin)
+	UnpinMessage(ctx echo.Context, id PathId, seq PathSeq) error
+	// PinMessage Pin a message
+	// (PUT /v1/conversations/{id}/messages/{seq}/pin)
+	PinMessage(ctx echo.Context, id PathId, seq PathSeq) error
+	// ListReactions List who reacted to a message
+	// (GET /v1/conversations/{id}/messages/{seq}/reactions)
+	ListReactions(ctx echo.Context, id PathId, seq PathSeq, params ListReactionsParams) error
+	// RemoveReaction Take a reaction back
+	// (DELETE /v1/conversations/{id}/messages/{seq}/reactions/{emoji})
+	RemoveReaction(ctx echo.Context, id PathId, seq PathSeq, emoji PathEmoji) error
+	// AddReaction React to a message
+	// (PUT /v1/conversations/{id}/messages/{seq}/reactions/{emoji})
+	AddReaction(ctx echo.Context, id PathId, seq PathSeq, emoji PathEmoji) error
+	// RecallMessage Recall a message
+	// (POST /v1/conversations/{id}/messages/{seq}/recall)
+	RecallMessage(ctx echo.Context, id PathId, seq PathSeq) error
+	// ListPins List pinned messages
+	// (GET /v1/conversations/{id}/pins)
+	ListPins(ctx echo.Context, id PathId) error
 	// MarkRead Say how far I have read
 	// (PUT /v1/conversations/{id}/read)
 	MarkRead(ctx echo.Context, id PathId) error
@@ -2602,6 +3137,294 @@ func (w *ServerInterfaceWrapper) ListMessages(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListMessages(ctx, id, params)
+	return err
+}
+
+// DeleteMessage converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteMessage(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "seq" -------------
+	var seq PathSeq
+
+	err = runtime.BindStyledParameterWithOptions("simple", "seq", ctx.Param("seq"), &seq, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter seq: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteMessage(ctx, id, seq)
+	return err
+}
+
+// GetMessage converts echo context to params.
+func (w *ServerInterfaceWrapper) GetMessage(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "seq" -------------
+	var seq PathSeq
+
+	err = runtime.BindStyledParameterWithOptions("simple", "seq", ctx.Param("seq"), &seq, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter seq: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetMessage(ctx, id, seq)
+	return err
+}
+
+// EditMessage converts echo context to params.
+func (w *ServerInterfaceWrapper) EditMessage(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "seq" -------------
+	var seq PathSeq
+
+	err = runtime.BindStyledParameterWithOptions("simple", "seq", ctx.Param("seq"), &seq, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter seq: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.EditMessage(ctx, id, seq)
+	return err
+}
+
+// ListMessageVersions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListMessageVersions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "seq" -------------
+	var seq PathSeq
+
+	err = runtime.BindStyledParameterWithOptions("simple", "seq", ctx.Param("seq"), &seq, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter seq: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListMessageVersions(ctx, id, seq)
+	return err
+}
+
+// UnpinMessage converts echo context to params.
+func (w *ServerInterfaceWrapper) UnpinMessage(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "seq" -------------
+	var seq PathSeq
+
+	err = runtime.BindStyledParameterWithOptions("simple", "seq", ctx.Param("seq"), &seq, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter seq: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UnpinMessage(ctx, id, seq)
+	return err
+}
+
+// PinMessage converts echo context to params.
+func (w *ServerInterfaceWrapper) PinMessage(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "seq" -------------
+	var seq PathSeq
+
+	err = runtime.BindStyledParameterWithOptions("simple", "seq", ctx.Param("seq"), &seq, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter seq: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PinMessage(ctx, id, seq)
+	return err
+}
+
+// ListReactions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListReactions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "seq" -------------
+	var seq PathSeq
+
+	err = runtime.BindStyledParameterWithOptions("simple", "seq", ctx.Param("seq"), &seq, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter seq: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReactionsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListReactions(ctx, id, seq, params)
+	return err
+}
+
+// RemoveReaction converts echo context to params.
+func (w *ServerInterfaceWrapper) RemoveReaction(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "seq" -------------
+	var seq PathSeq
+
+	err = runtime.BindStyledParameterWithOptions("simple", "seq", ctx.Param("seq"), &seq, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter seq: %s", err))
+	}
+
+	// ------------- Path parameter "emoji" -------------
+	var emoji PathEmoji
+
+	err = runtime.BindStyledParameterWithOptions("simple", "emoji", ctx.Param("emoji"), &emoji, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter emoji: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RemoveReaction(ctx, id, seq, emoji)
+	return err
+}
+
+// AddReaction converts echo context to params.
+func (w *ServerInterfaceWrapper) AddReaction(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "seq" -------------
+	var seq PathSeq
+
+	err = runtime.BindStyledParameterWithOptions("simple", "seq", ctx.Param("seq"), &seq, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter seq: %s", err))
+	}
+
+	// ------------- Path parameter "emoji" -------------
+	var emoji PathEmoji
+
+	err = runtime.BindStyledParameterWithOptions("simple", "emoji", ctx.Param("emoji"), &emoji, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter emoji: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AddReaction(ctx, id, seq, emoji)
+	return err
+}
+
+// RecallMessage converts echo context to params.
+func (w *ServerInterfaceWrapper) RecallMessage(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "seq" -------------
+	var seq PathSeq
+
+	err = runtime.BindStyledParameterWithOptions("simple", "seq", ctx.Param("seq"), &seq, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter seq: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RecallMessage(ctx, id, seq)
+	return err
+}
+
+// ListPins converts echo context to params.
+func (w *ServerInterfaceWrapper) ListPins(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListPins(ctx, id)
 	return err
 }
 
@@ -3494,6 +4317,17 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/conversations", wrapper.ListConversations, options.OperationMiddlewares["listConversations"]...)
 	router.GET(options.BaseURL+"/v1/conversations/:id", wrapper.GetConversation, options.OperationMiddlewares["getConversation"]...)
 	router.GET(options.BaseURL+"/v1/conversations/:id/messages", wrapper.ListMessages, options.OperationMiddlewares["listMessages"]...)
+	router.DELETE(options.BaseURL+"/v1/conversations/:id/messages/:seq", wrapper.DeleteMessage, options.OperationMiddlewares["deleteMessage"]...)
+	router.GET(options.BaseURL+"/v1/conversations/:id/messages/:seq", wrapper.GetMessage, options.OperationMiddlewares["getMessage"]...)
+	router.PATCH(options.BaseURL+"/v1/conversations/:id/messages/:seq", wrapper.EditMessage, options.OperationMiddlewares["editMessage"]...)
+	router.GET(options.BaseURL+"/v1/conversations/:id/messages/:seq/edits", wrapper.ListMessageVersions, options.OperationMiddlewares["listMessageVersions"]...)
+	router.DELETE(options.BaseURL+"/v1/conversations/:id/messages/:seq/pin", wrapper.UnpinMessage, options.OperationMiddlewares["unpinMessage"]...)
+	router.PUT(options.BaseURL+"/v1/conversations/:id/messages/:seq/pin", wrapper.PinMessage, options.OperationMiddlewares["pinMessage"]...)
+	router.GET(options.BaseURL+"/v1/conversations/:id/messages/:seq/reactions", wrapper.ListReactions, options.OperationMiddlewares["listReactions"]...)
+	router.DELETE(options.BaseURL+"/v1/conversations/:id/messages/:seq/reactions/:emoji", wrapper.RemoveReaction, options.OperationMiddlewares["removeReaction"]...)
+	router.PUT(options.BaseURL+"/v1/conversations/:id/messages/:seq/reactions/:emoji", wrapper.AddReaction, options.OperationMiddlewares["addReaction"]...)
+	router.POST(options.BaseURL+"/v1/conversations/:id/messages/:seq/recall", wrapper.RecallMessage, options.OperationMiddlewares["recallMessage"]...)
+	router.GET(options.BaseURL+"/v1/conversations/:id/pins", wrapper.ListPins, options.OperationMiddlewares["listPins"]...)
 	router.PUT(options.BaseURL+"/v1/conversations/:id/read", wrapper.MarkRead, options.OperationMiddlewares["markRead"]...)
 	router.POST(options.BaseURL+"/v1/conversations/:id/typing", wrapper.SetTyping, options.OperationMiddlewares["setTyping"]...)
 	router.GET(options.BaseURL+"/v1/friend-requests", wrapper.ListFriendRequests, options.OperationMiddlewares["listFriendRequests"]...)

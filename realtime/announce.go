@@ -23,6 +23,9 @@ type announcer struct {
 	weight int64               // of the queue, in bytes, about; guarded by mu
 	nonce  uint64              // of a probe to send, 0 = none; guarded by mu
 	full   bool                // the last one did not fit; guarded by mu
+	// settling are closed, or get an error, when what was enqueued before them
+	// has been handed over or lost; guarded by mu.
+	settling []chan error
 
 	// Owned by run.
 
@@ -55,7 +58,11 @@ func (a *announcer) init(h *Hub) {
 func (a *announcer) enqueue(x chat.Announcement) {
 	weight := weightOf(x)
 	a.mu.Lock()
-	full := a.weight > 0 && a.weight+weight > a.hub.cfg.QueueMemory
+	if len(x.Forgotten) > 0 {
+		a.forget(x.Forgotten)
+	}
+	// What is to be forgotten is rare and small, and must not be dropped.
+	full := a.weight > 0 && a.weight+weight > a.hub.cfg.QueueMemory && len(x.Forgotten) == 0
 	began := full && !a.full
 	a.full = full
 	if full {
@@ -79,8 +86,27 @@ func (a *announcer) behind() bool {
 	return a.weight > a.hub.cfg.QueueMemory/16
 }
 
+// forget takes out of the queue what nobody is to believe any more; mu is held.
+// The event that follows it in each inbox tells that it is there.
+func (a *announcer) forget(forgotten []chat.Forgotten) {
+	if len(a.queue) == 0 {
+		return
+	}
+	before := make(map[chat.ID]int64, len(forgotten))
+	for _, f := range forgotten {
+		before[f.User] = f.Seq
+	}
+	for i := range a.queue {
+		x := &a.queue[i]
+		a.weight -= weightOf(*x)
+		// A copy: the arrays are their announcers'.
+		x.Deliveries = slices.DeleteFunc(slices.Clone(x.Deliveries), func(d chat.Delivery) bool { return d.Seq < before[d.User] })
+		a.weight += weightOf(*x)
+	}
+}
+
 func weightOf(x chat.Announcement) int64 {
-	weight := int64(64*len(x.Deliveries) + 32*len(x.EndedSessions))
+	weight := int64(64*len(x.Deliveries) + 32*len(x.EndedSessions) + 32*len(x.Forgotten))
 	for _, body := range x.Bodies {
 		weight += int64(len(body))
 	}
@@ -99,7 +125,15 @@ func (a *announcer) probe(nonce uint64) {
 type batch struct {
 	chat.Announcement
 
-	nonce uint64 // of a probe; 0 = none
+	nonce    uint64       // of a probe; 0 = none
+	settling []chan error // who waits for this batch and all before
+}
+
+// settle tells who waits what became of the batch.
+func (b *batch) settle(err error) {
+	for _, waiting := range b.settling {
+		waiting <- err // of capacity 1
+	}
 }
 
 // take removes what waits, up to the bound of a batch.
@@ -117,6 +151,7 @@ func (a *announcer) take() (b batch, more bool) {
 			b.Bodies = slices.Clip(x.Bodies)
 			b.Deliveries = slices.Clip(x.Deliveries)
 			b.EndedSessions = slices.Clip(x.EndedSessions)
+			b.Forgotten = slices.Clip(x.Forgotten)
 			continue
 		}
 		shift := len(b.Bodies)
@@ -126,9 +161,11 @@ func (a *announcer) take() (b batch, more bool) {
 			b.Deliveries = append(b.Deliveries, d)
 		}
 		b.EndedSessions = append(b.EndedSessions, x.EndedSessions...)
+		b.Forgotten = append(b.Forgotten, x.Forgotten...)
 	}
 	if n == len(a.queue) {
 		a.queue = nil
+		b.settling, a.settling = a.settling, nil
 	} else {
 		a.queue = a.queue[n:]
 	}
@@ -159,10 +196,13 @@ func (a *announcer) drain(ctx context.Context) bool {
 	for {
 		b, more := a.take()
 		if b.Empty() && b.nonce == 0 && !a.lost {
+			b.settle(nil)
 			return true
 		}
 		began := time.Now()
-		if err := a.hand(ctx, b); err != nil {
+		err := a.hand(ctx, b)
+		b.settle(err)
+		if err != nil {
 			a.lost = true
 			a.hub.redisFailed(ctx, "announcing", err)
 			return false

@@ -16,6 +16,7 @@ type frame struct {
 	bodies     []chat.Body       // frameEvents
 	deliveries []chat.Delivery   // frameEvents
 	ended      []chat.SessionRef // frameEnded
+	forgotten  []chat.Forgotten  // frameForgotten
 	nonce      uint64            // frameProbe
 	ephemerals []chat.Ephemeral  // frameEphemeral
 	activities []said            // frameEphemeral
@@ -35,6 +36,7 @@ const (
 	frameProbe                          // to oneself
 	frameLost                           // to all: announcements were lost, look at the database
 	frameEphemeral                      // to one node: this is for who is connected, and kept nowhere
+	frameForgotten                      // to one node: copies of these inboxes are not to be believed
 )
 
 const frameVersion = 1
@@ -71,6 +73,12 @@ func (f *frame) encode() []byte {
 		for _, ref := range f.ended {
 			b = binary.AppendUvarint(b, uint64(ref.User))
 			b = binary.AppendUvarint(b, uint64(ref.Session))
+		}
+	case frameForgotten:
+		b = binary.AppendUvarint(b, uint64(len(f.forgotten)))
+		for _, forgotten := range f.forgotten {
+			b = binary.AppendUvarint(b, uint64(forgotten.User))
+			b = binary.AppendUvarint(b, uint64(forgotten.Seq))
 		}
 	case frameProbe:
 		b = binary.AppendUvarint(b, f.nonce)
@@ -126,6 +134,11 @@ func decodeFrame(payload string) (frame, error) {
 		f.ended = make([]chat.SessionRef, r.count(2))
 		for i := range f.ended {
 			f.ended[i] = chat.SessionRef{User: r.id(), Session: r.id()}
+		}
+	case frameForgotten:
+		f.forgotten = make([]chat.Forgotten, r.count(2))
+		for i := range f.forgotten {
+			f.forgotten[i] = chat.Forgotten{User: r.id(), Seq: r.positive()}
 		}
 	case frameProbe:
 		f.nonce = r.uvarint()

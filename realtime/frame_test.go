@@ -14,7 +14,7 @@ func TestFramesReadAsTheyWereWritten(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		id := rapid.Custom(func(t *rapid.T) chat.ID { return chat.ID(rapid.Int64Min(1).Draw(t, "id")) })
 		var f frame
-		switch f.kind = rapid.SampledFrom([]frameKind{frameEvents, frameEnded, frameProbe, frameLost, frameEphemeral}).Draw(t, "kind"); f.kind {
+		switch f.kind = rapid.SampledFrom([]frameKind{frameEvents, frameEnded, frameProbe, frameLost, frameEphemeral, frameForgotten}).Draw(t, "kind"); f.kind {
 		case frameEvents:
 			f.bodies = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) chat.Body {
 				return chat.Body(rapid.SliceOf(rapid.Byte()).Draw(t, "body"))
@@ -29,6 +29,10 @@ func TestFramesReadAsTheyWereWritten(t *testing.T) {
 			f.ended = rapid.SliceOf(rapid.Custom(func(t *rapid.T) chat.SessionRef {
 				return chat.SessionRef{User: id.Draw(t, "user"), Session: id.Draw(t, "session")}
 			})).Draw(t, "ended")
+		case frameForgotten:
+			f.forgotten = rapid.SliceOf(rapid.Custom(func(t *rapid.T) chat.Forgotten {
+				return chat.Forgotten{User: id.Draw(t, "user"), Seq: rapid.Int64Min(1).Draw(t, "seq")}
+			})).Draw(t, "forgotten")
 		case frameProbe:
 			f.nonce = rapid.Uint64().Draw(t, "nonce")
 		case frameEphemeral:
@@ -57,6 +61,7 @@ func TestFramesReadAsTheyWereWritten(t *testing.T) {
 		require.ElementsMatch(t, f.ended, got.ended)
 		require.ElementsMatch(t, f.ephemerals, got.ephemerals)
 		require.ElementsMatch(t, f.activities, got.activities)
+		require.ElementsMatch(t, f.forgotten, got.forgotten)
 	})
 }
 
@@ -72,6 +77,7 @@ func FuzzDecodeFrame(f *testing.F) {
 			ephemerals: []chat.Ephemeral{{Topic: chat.EphemeralTopic{User: 1}, At: 2, Body: chat.Body("{}"), Users: []chat.ID{3, 4}}},
 			activities: []said{{ref: chat.SessionRef{User: 1, Session: 2}, activity: active}},
 		},
+		{kind: frameForgotten, forgotten: []chat.Forgotten{{User: 1, Seq: 1<<63 - 1}}},
 		{kind: frameEvents, bodies: []chat.Body{chat.Body(`"type":"x"}`), nil}, deliveries: []chat.Delivery{{User: 1, Seq: 2, Event: 1}, {User: 1<<63 - 1, Seq: 1<<63 - 1}}},
 	} {
 		f.Add(string(seed.encode()))

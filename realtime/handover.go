@@ -51,6 +51,10 @@ func (a *announcer) store(ctx context.Context, e *era, b batch) (targets, error)
 			}))
 		}
 	}
+	var trims []*redis.IntCmd
+	if h.cfg.StreamLength > 0 {
+		trims = users.trim(ctx, pipe, b)
+	}
 	if a.peers {
 		users.ask(ctx, e, pipe)
 	}
@@ -58,6 +62,11 @@ func (a *announcer) store(ctx context.Context, e *era, b batch) (targets, error)
 	lost := 0
 	for _, entry := range entries {
 		if !stored(entry.Err()) {
+			lost++
+		}
+	}
+	for _, trim := range trims {
+		if trim.Err() != nil {
 			lost++
 		}
 	}
@@ -81,6 +90,17 @@ func (a *announcer) store(ctx context.Context, e *era, b batch) (targets, error)
 		a.lose(lostRegistry, min(unknown, len(b.Deliveries)))
 	}
 	return users, err
+}
+
+// trim takes what is not to be believed any more out of the streams of a batch.
+func (t targets) trim(ctx context.Context, pipe redis.Pipeliner, b batch) []*redis.IntCmd {
+	trims := make([]*redis.IntCmd, 0, len(b.Forgotten))
+	for _, f := range b.Forgotten {
+		if user := t[f.User]; user != nil {
+			trims = append(trims, pipe.XTrimMinID(ctx, user.inboxKey, entryID(f.Seq)))
+		}
+	}
+	return trims
 }
 
 // lose counts deliveries that Redis did not take.
@@ -185,6 +205,10 @@ func (a *announcer) publish(ctx context.Context, e *era, b batch, users targets)
 	pipe := h.rdb.Pipeline()
 	var published []*redis.IntCmd
 	deliveries := 0
+	for node, forgotten := range forgottenByNode(b, users) {
+		f := frame{kind: frameForgotten, forgotten: forgotten}
+		published = append(published, pipe.Publish(ctx, e.nodeChannel(node), f.encode()))
+	}
 	for node, frames := range framesByNode(b, users) {
 		for _, f := range frames {
 			published = append(published, pipe.Publish(ctx, e.nodeChannel(node), f.encode()))
@@ -240,6 +264,24 @@ func framesByNode(b batch, users targets) map[string][]*frame {
 		frames[node] = builder.frames
 	}
 	return frames
+}
+
+// forgottenByNode returns what each node must forget.
+func forgottenByNode(b batch, users targets) map[string][]chat.Forgotten {
+	var byNode map[string][]chat.Forgotten
+	for _, f := range b.Forgotten {
+		user := users[f.User]
+		if user == nil {
+			continue
+		}
+		for _, node := range user.nodes {
+			if byNode == nil {
+				byNode = map[string][]chat.Forgotten{}
+			}
+			byNode[node] = append(byNode[node], f)
+		}
+	}
+	return byNode
 }
 
 // frameBuilder collects what one node must hear.

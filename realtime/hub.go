@@ -174,11 +174,21 @@ func (h *Hub) Announce(a chat.Announcement) {
 	if a.Empty() {
 		return
 	}
+	h.forget(a.Forgotten)
 	h.deliver(a.Bodies, a.Deliveries)
 	for _, ref := range a.EndedSessions {
 		h.endSession(ref)
 	}
 	h.announcer.enqueue(a)
+}
+
+// forget takes what is not to be believed any more out of this node's memory.
+func (h *Hub) forget(forgotten []chat.Forgotten) {
+	for _, f := range forgotten {
+		if b := h.lookup(f.User); b != nil {
+			b.forgetBefore(f.Seq)
+		}
+	}
 }
 
 // deliver hands events to the inboxes that are on this node.
@@ -199,6 +209,15 @@ func (h *Hub) deliver(bodies []chat.Body, deliveries []chat.Delivery) {
 		}
 		deliveries = deliveries[n:]
 	}
+}
+
+// distrustAll has every inbox compared with the database: what was announced
+// until now may not have reached this node.
+func (h *Hub) distrustAll() {
+	for _, b := range h.all(nil) {
+		b.distrust()
+	}
+	h.checker.now()
 }
 
 // endSession ends the local streams of a user's session.

@@ -32,9 +32,6 @@ type inbox struct {
 	// left is when the last reader left; it means nothing while there are
 	// readers. Guarded by mu.
 	left time.Duration
-	// registered is until when other nodes surely find this node in the
-	// registry; guarded by mu.
-	registered time.Duration
 }
 
 func newInbox(h *Hub, e *era, user chat.ID) *inbox {
@@ -47,8 +44,30 @@ func newInbox(h *Hub, e *era, user chat.ID) *inbox {
 // now implements backing.
 func (b *inbox) now() time.Duration { return b.hub.now() }
 
+// standing implements backing.
+func (b *inbox) standing(ctx context.Context) (chat.InboxHead, error) {
+	return b.hub.heads.load(ctx, b.user)
+}
+
+// hears implements backing.
+func (b *inbox) hears(now time.Duration) bool { return b.hub.link.hears(now) }
+
 // healed implements backing.
 func (b *inbox) healed() { b.hub.metrics.holesHealed.Inc() }
+
+// forgot implements backing: the user's stream is cut with the next registration.
+func (b *inbox) forgot() {
+	if b.hub.cfg.StreamLength > 0 {
+		b.hub.registry.renew(b.user)
+	}
+}
+
+// forgottenSeq is before which seq copies of events are not to be believed.
+func (b *inbox) forgottenSeq() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.forgotten
+}
 
 // cached implements backing: it reads the user's stream.
 func (b *inbox) cached(ctx context.Context, after int64, limit int) []chat.InboxEvent {

@@ -20,6 +20,9 @@ type link struct {
 	up     atomic.Bool // subscribed, as far as we were told
 	wasUp  atomic.Bool // at least once
 	proven atomic.Bool // and a probe has come back since, none is overdue
+	// heard is when (as hub time) the last probe that came back was sent: all
+	// that was announced to this node until then has reached it.
+	heard atomic.Int64
 	// avoided is until when (as hub time) a command that failed keeps others
 	// from asking Redis: they would wait for the same time-out.
 	avoided atomic.Int64
@@ -57,6 +60,19 @@ func (l *link) avoid() {
 
 // healthy tells whether announcements arrive, as far as anybody can know.
 func (l *link) healthy() bool { return l.up.Load() && l.proven.Load() }
+
+// hears tells whether all that was announced to this node has reached it, but
+// for what was announced within the lease. A node that was paused, or whose
+// Redis hangs, knows by that alone that it may have missed something.
+func (l *link) hears(now time.Duration) bool {
+	return l.healthy() && now-time.Duration(l.heard.Load()) <= l.lease()
+}
+
+// leaseSlack is how much later than usual a probe may come back before what the
+// node remembers must be compared with the database.
+const leaseSlack = time.Second
+
+func (l *link) lease() time.Duration { return l.hub.cfg.ProbeInterval + leaseSlack }
 
 func (l *link) ready() error {
 	switch {
@@ -187,15 +203,11 @@ func (l *link) confirm(ctx context.Context, pubsub *redis.PubSub, channels ...st
 // connect begins anew after an interruption: nobody knows what was missed.
 func (l *link) connect() {
 	h := l.hub
-	inboxes := h.all(nil)
-	for _, b := range inboxes {
-		b.distrust()
-	}
 	l.proven.Store(false)
+	h.distrustAll()
 	l.up.Store(true)
 	l.wasUp.Store(true)
-	h.registry.renewAll(inboxes)
-	h.checker.now()
+	h.registry.renewAll(h.all(nil))
 	select {
 	case l.probeNow <- struct{}{}:
 	default:
@@ -217,6 +229,8 @@ func (l *link) handle(ctx context.Context, payload string) {
 		for _, ref := range f.ended {
 			l.hub.endSession(ref)
 		}
+	case frameForgotten:
+		l.hub.forget(f.forgotten)
 	case frameProbe:
 		l.probeReturned(f.nonce)
 	case frameEphemeral:
@@ -227,10 +241,7 @@ func (l *link) handle(ctx context.Context, payload string) {
 			l.hub.setActivity(s.ref, s.activity)
 		}
 	case frameLost:
-		for _, b := range l.hub.all(nil) {
-			b.distrust()
-		}
-		l.hub.checker.now()
+		l.hub.distrustAll()
 	}
 }
 
@@ -281,12 +292,25 @@ func (l *link) sendOrJudge() {
 
 func (l *link) probeReturned(nonce uint64) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if nonce != l.nonce {
+		l.mu.Unlock()
 		return
 	}
 	l.nonce = 0
-	l.hub.metrics.probeSeconds.Observe((l.hub.now() - l.sent).Seconds())
+	sent, good := l.sent, l.pubsub != nil && l.reason == ""
+	l.mu.Unlock()
+	h := l.hub
+	h.metrics.probeSeconds.Observe((h.now() - sent).Seconds())
+	if !good {
+		return
+	}
+	if sent-time.Duration(l.heard.Load()) > l.lease() {
+		// Meanwhile others may have given up telling us something.
+		h.distrustAll()
+	}
+	l.heard.Store(int64(sent))
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.pubsub != nil && l.reason == "" {
 		l.proven.Store(true)
 	}

@@ -17,10 +17,17 @@ type backing interface {
 	cached(ctx context.Context, after int64, limit int) []chat.InboxEvent
 	// stored returns such a run from the database, and where the log stands.
 	stored(ctx context.Context, after int64, limit int) (chat.InboxPage, error)
+	// standing returns where the log stands in the database.
+	standing(ctx context.Context) (chat.InboxHead, error)
+	// hears tells whether what is announced to this node surely reaches it.
+	hears(now time.Duration) bool
 	// now is a clock that never goes back.
 	now() time.Duration
 	// healed is told that a hole was filled.
 	healed()
+	// forgot is told that the database said what is to be forgotten, and
+	// perhaps nobody else did.
+	forgot()
 }
 
 // log is a contiguous sequence that readers follow: a window of recent events
@@ -44,6 +51,13 @@ type log struct {
 	// something only when that was not before distrusted, the last time that
 	// announcements may have been lost. Both guarded by mu.
 	verified, distrusted time.Duration
+	// registered is until when other nodes surely find this node in the
+	// registry; guarded by mu.
+	registered time.Duration
+	// forgotten is the seq before which copies of events are not to be believed;
+	// the window has none of these but what the database said after that.
+	// Guarded by mu.
+	forgotten int64
 
 	stalled bool       // a read failed: readers wait for the next check; guarded by mu
 	gone    bool       // nobody will read the window any more; guarded by mu
@@ -87,7 +101,8 @@ func (l *log) deliver(seq int64, body chat.Body) {
 		l.mu.Unlock()
 		return
 	}
-	if l.last != unanchored && seq == l.last+1 {
+	// What is announced late may have been forgotten meanwhile.
+	if l.last != unanchored && seq == l.last+1 && seq >= l.forgotten {
 		l.appendEvent(chat.InboxEvent{Seq: seq, Body: body})
 	}
 	// After a hole this is a hint only: readers fetch what is missing.
@@ -177,11 +192,14 @@ const (
 	foundEvents found = iota
 	foundEnd          // nothing is known to come after the position
 	notFound          // there is something, and it must be read
+	doubtful          // it has what comes next, and must be compared with the database first
 )
 
 // take returns events after pos from the window, and whether more are known to
-// come after these.
-func (l *log) take(pos int64, limit int) (events []chat.InboxEvent, more bool, what found) {
+// come after these. They are given out only when nothing of them can have been
+// forgotten without our knowing: the log is trusted, or it was compared with the
+// database at or after asOf.
+func (l *log) take(pos int64, limit int, asOf time.Duration) (events []chat.InboxEvent, more bool, what found) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -189,9 +207,41 @@ func (l *log) take(pos int64, limit int) (events []chat.InboxEvent, more bool, w
 		return nil, false, foundEnd
 	case pos >= l.last || pos < l.last-int64(len(l.window)):
 		return nil, false, notFound
+	case l.verified < asOf && !l.trusted():
+		return nil, false, doubtful
 	}
 	events = bounded(l.window[l.indexAfter(pos):], limit)
 	return events, events[len(events)-1].Seq < l.head, foundEvents
+}
+
+// trusted tells whether whatever is forgotten anywhere surely reaches this log,
+// and has since it was last compared with the database; mu is held.
+func (l *log) trusted() bool {
+	now := l.from.now()
+	return l.last != unanchored && l.verified >= l.distrusted && l.registered > now && l.from.hears(now)
+}
+
+func (l *log) mayTrust() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.trusted()
+}
+
+// compare compares the log with the database now.
+func (l *log) compare(ctx context.Context) error {
+	before := l.mark()
+	head, err := l.from.standing(ctx)
+	if err != nil {
+		return err
+	}
+	l.verify(head, before)
+	return nil
+}
+
+// doubts tells whether a reader at pos waits for that comparison only.
+func (l *log) doubts(pos int64, asOf time.Duration) bool {
+	_, _, what := l.take(pos, 1, asOf)
+	return what == doubtful
 }
 
 // bounded cuts a run to what one batch may hold.
@@ -276,9 +326,10 @@ type run struct {
 // database. What reaches past the window's end goes into it, so that others
 // need not read it.
 func (l *log) readFrom(ctx context.Context, after int64, limit int) (run, error) {
-	if events := l.from.cached(ctx, after, limit); len(events) > 0 {
-		l.extend(events)
-		return run{events: events}, nil
+	if l.mayTrust() {
+		if events := l.from.cached(ctx, after, limit); len(events) > 0 && l.extend(events, 0) {
+			return run{events: events}, nil
+		}
 	}
 	var r run
 	// Twice, because the database may tell events and head from two moments:
@@ -293,7 +344,9 @@ func (l *log) readFrom(ctx context.Context, after int64, limit int) (run, error)
 		if len(r.events) > 0 {
 			r.head.Seq = max(r.head.Seq, r.events[len(r.events)-1].Seq)
 		}
-		l.extend(r.events)
+		if !l.extend(r.events, r.head.Forgotten) {
+			return run{head: r.head}, nil // something was forgotten while we read: it must be read anew
+		}
 		l.verify(r.head, before)
 		if len(r.events) > 0 || r.head.Seq <= after || r.head.Pruned > after {
 			return r, nil
@@ -313,12 +366,18 @@ func contiguous(events []chat.InboxEvent, after int64) []chat.InboxEvent {
 	return events
 }
 
-// extend puts what reaches past the window's end into it.
-func (l *log) extend(events []chat.InboxEvent) {
-	if len(events) == 0 {
-		return
-	}
+// extend puts what reaches past the window's end into it. The events are as of
+// a moment when everything before forgotten had been forgotten; false means that
+// more has been since, and that they are not to be given out.
+func (l *log) extend(events []chat.InboxEvent, forgotten int64) bool {
 	l.mu.Lock()
+	if l.forget(forgotten) {
+		defer l.from.forgot()
+	}
+	if len(events) == 0 || forgotten < l.forgotten && events[0].Seq < l.forgotten {
+		l.mu.Unlock()
+		return len(events) == 0
+	}
 	grown := false
 	for _, event := range events {
 		if l.last != unanchored && event.Seq == l.last+1 {
@@ -332,6 +391,25 @@ func (l *log) extend(events []chat.InboxEvent) {
 	if grown {
 		wakeAll(readers)
 	}
+	return true
+}
+
+// forget takes all before a seq out of the window, and lets nothing of it in
+// but from the database; mu is held. It tells whether that is news.
+func (l *log) forget(before int64) bool {
+	if before <= l.forgotten {
+		return false
+	}
+	l.forgotten = before
+	l.trim(l.indexAfter(before - 1))
+	return true
+}
+
+// forgetBefore does the same on somebody's word.
+func (l *log) forgetBefore(seq int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.forget(seq)
 }
 
 // mark is what was known of a log before the database was asked about it.
@@ -360,6 +438,9 @@ func (l *log) verify(head chat.InboxHead, before mark) (behind bool) {
 	l.mu.Lock()
 	wake := l.stalled
 	l.stalled = false
+	if l.forget(head.Forgotten) {
+		defer l.from.forgot()
+	}
 	l.verified = max(l.verified, before.at)
 	switch {
 	case l.last == unanchored:

@@ -16,7 +16,8 @@ import (
 )
 
 // A log's readers get every event once and in order, whatever is announced
-// when, lost, repeated or cached, and however memory is trimmed meanwhile.
+// when, lost, repeated or cached, and however memory is trimmed meanwhile; and
+// what was recalled never as it was.
 func TestReadersGetEveryEventOnceWhateverIsLost(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -33,9 +34,11 @@ func TestReadersGetEveryEventOnceWhateverIsLost(t *testing.T) {
 		cache := &modelBacking{inbox: b, cache: map[int64]chat.Body{}}
 		b.from = cache
 		b.verify(chat.InboxHead{}, b.mark())
+		b.registered = never
 
 		var all []chat.Announcement
 		var readers []*modelReader
+		gone := map[int64]bool{} // what was recalled
 		t.Repeat(map[string]func(*rapid.T){
 			"commit": func(t *rapid.T) {
 				for range rapid.IntRange(1, 20).Draw(t, "events") {
@@ -60,13 +63,29 @@ func TestReadersGetEveryEventOnceWhateverIsLost(t *testing.T) {
 				}
 			},
 			"evict": func(*rapid.T) { clear(cache.cache) },
+			"recall": func(t *rapid.T) {
+				if len(all) == 0 {
+					return
+				}
+				seq := rapid.Int64Range(1, int64(len(all))).Draw(t, "seq")
+				a := source.recall(alice, seq)
+				all, gone[seq] = append(all, a), true
+				// Either the word of it arrives, or the node knows that it may not.
+				if cache.deaf = cache.deaf || rapid.Bool().Draw(t, "deaf"); !cache.deaf {
+					b.forgetBefore(a.Forgotten[0].Seq)
+				}
+			},
+			"hear": func(*rapid.T) {
+				cache.deaf = false
+				b.distrust()
+			},
 			"age":   func(*rapid.T) { b.age() },
 			"check": func(*rapid.T) { b.verify(source.inboxes[alice].headOrNone(), b.mark()) },
 			"attach": func(t *rapid.T) {
 				s := &Session{inbox: b, limit: rapid.IntRange(1, 50).Draw(t, "limit"), wakeup: make(chan struct{}, 1)}
 				seq := rapid.Int64Range(0, b.mark().last).Draw(t, "at")
 				s.seq.Store(seq)
-				readers = append(readers, &modelReader{Session: s, pos: seq})
+				readers = append(readers, &modelReader{Session: s, pos: seq, gone: gone})
 				require.NoError(t, hub.modelJoin(b, s))
 			},
 			"read": func(t *rapid.T) {
@@ -108,6 +127,15 @@ type modelBacking struct {
 	*inbox
 
 	cache map[int64]chat.Body
+	deaf  bool // nothing announced arrives for sure
+}
+
+func (m *modelBacking) hears(time.Duration) bool { return !m.deaf }
+
+func (m *modelBacking) forgot() {}
+
+func (m *modelBacking) standing(context.Context) (chat.InboxHead, error) {
+	return m.hub.source.(*memorySource).inboxes[alice].headOrNone(), nil
 }
 
 func (m *modelBacking) cached(_ context.Context, after int64, limit int) []chat.InboxEvent {
@@ -121,7 +149,8 @@ func (m *modelBacking) cached(_ context.Context, after int64, limit int) []chat.
 type modelReader struct {
 	*Session
 
-	pos int64
+	pos  int64
+	gone map[int64]bool
 }
 
 func (r *modelReader) read(t *rapid.T) bool {
@@ -131,7 +160,10 @@ func (r *modelReader) read(t *rapid.T) bool {
 	require.LessOrEqual(t, len(batch.Events), r.limit)
 	for _, event := range batch.Events {
 		require.Equal(t, r.pos+1, event.Seq)
-		require.Contains(t, string(event.Body), "message.created")
+		require.Contains(t, string(event.Body), `"type":"message.`)
+		if r.gone[event.Seq] {
+			require.Contains(t, string(event.Body), "recalled", "it was recalled before it was read")
+		}
 		r.pos = event.Seq
 	}
 	return !batch.Empty()

@@ -234,6 +234,10 @@ func (r *registry) write(ctx context.Context, e *era, users []chat.ID, due map[c
 		pipe.Expire(ctx, e.nodesKey(name), r.nodesLife())
 		if h.cfg.StreamLength > 0 {
 			u.warm = pipe.XAdd(ctx, &redis.XAddArgs{Stream: e.inboxKey(name), ID: warmID, Values: []any{warmField, "1"}})
+			if forgotten := b.forgottenSeq(); forgotten > 0 {
+				// Nobody believes it; here it goes, should it have come back with Redis.
+				pipe.XTrimMinID(ctx, e.inboxKey(name), entryID(forgotten))
+			}
 			pipe.Expire(ctx, e.inboxKey(name), h.cfg.CacheLife)
 		}
 		if due[user] != nil || is != was {

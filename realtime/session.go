@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"math"
 	"sync/atomic"
+	"time"
 
 	"longwire/chat"
 )
@@ -131,12 +133,13 @@ func (s *Session) Next(ctx context.Context) (Batch, error) {
 // woken when it is worth another try.
 func (s *Session) Try(ctx context.Context) (Batch, error) {
 	s.dirty.Store(false)
+	asOf := s.inbox.now()
 	for range maxReads {
-		batch, known := s.fromWindow()
+		batch, known := s.fromWindow(asOf)
 		if known {
 			return batch, nil
 		}
-		batch, err := s.read(ctx)
+		batch, err := s.read(ctx, asOf)
 		if err != nil {
 			if ctx.Err() == nil {
 				s.inbox.stall()
@@ -159,11 +162,16 @@ const maxReads = 8
 // when only Try can tell what there is. It never blocks.
 func (s *Session) TryWindow() (Batch, bool) {
 	s.dirty.Store(false)
-	return s.fromWindow()
+	return s.fromWindow(never)
 }
 
-// fromWindow returns what is known without reading, and whether anything is known.
-func (s *Session) fromWindow() (Batch, bool) {
+// never is later than any comparison with the database.
+const never = time.Duration(math.MaxInt64)
+
+// fromWindow returns what is known without reading, and whether anything is
+// known. What the window has may be given out when the log was compared with the
+// database at or after asOf, or need not be.
+func (s *Session) fromWindow(asOf time.Duration) (Batch, bool) {
 	if reason := s.ending.Load(); reason != nil {
 		return Batch{End: *reason}, true
 	}
@@ -172,7 +180,7 @@ func (s *Session) fromWindow() (Batch, bool) {
 		s.reset = nil
 		return s.resetTo(reset), true
 	}
-	events, more, found := s.inbox.take(s.Seq(), s.limit)
+	events, more, found := s.inbox.take(s.Seq(), s.limit, asOf)
 	switch found {
 	case foundEvents:
 		return s.give(events, more), true
@@ -184,10 +192,13 @@ func (s *Session) fromWindow() (Batch, bool) {
 }
 
 // read gets what the window does not have. An empty batch means: look again.
-func (s *Session) read(ctx context.Context) (Batch, error) {
+func (s *Session) read(ctx context.Context, asOf time.Duration) (Batch, error) {
 	pos := s.Seq()
 	if s.inbox.mustFill(pos) {
 		return Batch{}, s.inbox.fill(ctx)
+	}
+	if s.inbox.doubts(pos, asOf) {
+		return Batch{}, s.inbox.compare(ctx)
 	}
 	run, err := s.inbox.readFrom(ctx, pos, s.limit)
 	if err != nil {

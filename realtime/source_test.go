@@ -79,6 +79,22 @@ func (m *memorySource) commitRevocation(user, session chat.ID) chat.Announcement
 	return a
 }
 
+// recall changes what an event says and commits another that says so, as a
+// recall does: copies of what came before are not to be believed.
+func (m *memorySource) recall(user chat.ID, seq int64) chat.Announcement {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b := m.inbox(user)
+	b.events = slices.Clone(b.events) // pages of before are others'
+	b.events[seq-b.head.Pruned-1].Body = recalledBody
+	a := m.commitBody(chat.Body(`"type":"message.recalled","at":"2026-01-01T00:00:00.000Z","data":{"recalled":true}}`), []chat.ID{user})
+	b.head.Forgotten = b.head.Seq
+	a.Forgotten = []chat.Forgotten{{User: user, Seq: b.head.Seq}}
+	return a
+}
+
+var recalledBody = chat.Body(`"type":"message.created","at":"2026-01-01T00:00:00.000Z","data":{"recalled":true}}`)
+
 func (m *memorySource) prune(user chat.ID, upTo int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -98,6 +98,9 @@ func (b *batch) write() error {
 	if err := b.insertMessages(); err != nil {
 		return err
 	}
+	if err := b.insertMentions(); err != nil {
+		return err
+	}
 	if err := b.updateConversations(); err != nil {
 		return err
 	}
@@ -163,7 +166,8 @@ func (b *batch) settle(i int) error {
 	out, outcome := &b.out[i], &b.outcomes[i]
 	key := messageKey{out.SenderID, out.IdempotencyKey}
 	if known, replay := b.replays[key]; replay && key.key != "" {
-		if known.fingerprint != out.Fingerprint {
+		// A recalled message has none any more: it says nothing, not even by that.
+		if known.fingerprint != out.Fingerprint && !known.message.Recalled {
 			outcome.Err = &chat.Error{
 				Code:   chat.CodeIdempotencyConflict,
 				Detail: "This Idempotency-Key was used for another message. Use a new key for each message.",
@@ -182,8 +186,8 @@ func (b *batch) settle(i int) error {
 	c.lastActivity = max(c.lastActivity, out.At)
 	c.changed = true
 	outcome.Message = chat.Message{
-		ConversationID: c.id, Seq: c.lastSeq, SenderID: out.SenderID, Kind: out.Kind, Body: out.Body,
-		ReplyTo: out.ReplyTo, Mentions: out.Mentions, CreatedAt: out.At, IdempotencyKey: out.IdempotencyKey,
+		ConversationID: c.id, Seq: c.lastSeq, SenderID: out.SenderID, Kind: out.Kind, Body: out.Body, Payload: out.Payload,
+		ReplyTo: out.ReplyTo, Mentions: out.Mentions, ForwardedFrom: out.ForwardedFrom, CreatedAt: out.At, IdempotencyKey: out.IdempotencyKey,
 	}
 	if out.Mentions == nil {
 		outcome.Message.Mentions = []chat.ID{}
@@ -207,6 +211,9 @@ func check(out *chat.Outgoing, c *conversation) error {
 	}
 	if !utf8.ValidString(out.Body) || len(out.Body) >= maxStatementBytes {
 		return chat.Invalid("body", "must be valid UTF-8 and not longer than the limit")
+	}
+	if out.Payload != nil && (!utf8.Valid(out.Payload) || len(out.Body)+len(out.Payload) >= maxStatementBytes) {
+		return chat.Invalid("payload", "must be valid UTF-8 and not longer than the limit")
 	}
 	if len(out.IdempotencyKey) > maxKeyBytes {
 		return chat.Invalid("Idempotency-Key", "is too long")
@@ -241,14 +248,14 @@ func (b *batch) insertMessages() error {
 	b.text.reset()
 	for i := range b.accepted {
 		m := &b.accepted[i].message
-		if b.text.full(len(m.Body)) {
+		if b.text.full(len(m.Body) + len(m.Payload)) {
 			if err := b.x.later(&b.text); err != nil {
 				return err
 			}
 			b.text.reset()
 		}
 		if len(b.text.text) == 0 {
-			b.text.sql("INSERT INTO chat_history (conversation_id, seq, sender_id, kind, body, reply_to, mentions, created_at, recalled, idempotency_key, fingerprint) VALUES ")
+			b.text.sql("INSERT INTO chat_history (conversation_id, seq, sender_id, kind, body, reply_to, mentions, created_at, recalled, idempotency_key, fingerprint, payload, forwarded_from) VALUES ")
 		} else {
 			b.text.sql(",")
 		}
@@ -256,10 +263,11 @@ func (b *batch) insertMessages() error {
 			sql(",").arg(m.Body).sql(",").nullable(m.ReplyTo).sql(",").mentions(m.Mentions).
 			sql(",").int(int64(m.CreatedAt)).sql(",0,")
 		if m.IdempotencyKey == "" {
-			b.text.sql("NULL,NULL)")
+			b.text.sql("NULL,NULL,")
 		} else {
-			b.text.arg(m.IdempotencyKey).sql(",").bytes(b.accepted[i].fingerprint[:]).sql(")")
+			b.text.arg(m.IdempotencyKey).sql(",").bytes(b.accepted[i].fingerprint[:]).sql(",")
 		}
+		b.text.payload(m.Payload).sql(",").origin(m.ForwardedFrom).sql(")")
 	}
 	return b.x.later(&b.text)
 }

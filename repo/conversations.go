@@ -126,13 +126,17 @@ func conversationsFor(c *conn, user chat.ID, ids []chat.ID) ([]chat.Conversation
 	if err != nil {
 		return nil, err
 	}
+	mentions, err := countMentions(c, user, runs)
+	if err != nil {
+		return nil, err
+	}
 	items := make([]chat.Conversation, 0, len(ids))
 	for _, id := range ids {
 		f := found[id]
 		if f == nil {
 			continue
 		}
-		f.UnreadCount, f.Peer, f.Group = unread[id], profiles[f.peer], live[id]
+		f.UnreadCount, f.MentionsUnread, f.Peer, f.Group = unread[id], mentions[id], profiles[f.peer], live[id]
 		if f.Kind == chat.KindGroup && f.Group == nil {
 			continue
 		}
@@ -153,19 +157,23 @@ func readConversations(c *conn, user chat.ID, ids []chat.ID) (map[chat.ID]*found
 	found := make(map[chat.ID]*foundConversation, len(ids))
 	text := new(statement).
 		sql("SELECT c.id, c.kind, c.user_lo, c.user_hi, c.last_seq, c.last_activity_at, COALESCE(mine.read_seq, 0), COALESCE(theirs.read_seq, 0), " + messageColumns +
-			" FROM conversation c LEFT JOIN chat_history h ON h.conversation_id = c.id AND h.seq = c.last_seq" +
+			", x.seq FROM conversation c LEFT JOIN chat_history h ON h.conversation_id = c.id AND h.seq = c.last_seq" +
+			" LEFT JOIN hidden_message x ON x.user_id = ").id(user).
+		sql(" AND x.conversation_id = h.conversation_id AND x.seq = h.seq" +
 			" LEFT JOIN read_position mine ON mine.conversation_id = c.id AND mine.user_id = ").id(user).
 		sql(" LEFT JOIN read_position theirs ON theirs.conversation_id = c.id AND theirs.user_id = CASE WHEN c.user_lo = ").id(user).
 		sql(" THEN c.user_hi ELSE c.user_lo END WHERE c.id IN ").ids(ids)
-	return found, text.each(c, func(r row) error {
+	var last []*chat.Message
+	err := text.each(c, func(r row) error {
 		var (
 			f            foundConversation
 			lo, hi       sql.NullInt64
 			theirReadSeq int64
 			m            messageRow
+			hidden       sql.NullInt64
 		)
 		dest := []any{&f.ID, &f.Kind, &lo, &hi, &f.LastSeq, &f.LastActivityAt, &f.ReadSeq, &theirReadSeq}
-		if err := r.Scan(append(dest, m.dest()...)...); err != nil {
+		if err := r.Scan(append(append(dest, m.dest()...), &hidden)...); err != nil {
 			return err
 		}
 		if f.Kind == chat.KindPrivate {
@@ -176,12 +184,17 @@ func readConversations(c *conn, user chat.ID, ids []chat.ID) (map[chat.ID]*found
 			}
 		}
 		if m.seq.Valid {
-			last := m.message().SeenBy(user)
-			f.LastMessage = &last
+			message := seenBy(m.message(), user, hidden.Valid)
+			f.LastMessage = &message
+			last = append(last, &message)
 		}
 		found[f.ID] = &f
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	return found, markMine(c, user, last)
 }
 
 const (

@@ -148,6 +148,11 @@ func fill(t *testing.T, db *DB) {
 		"chat_history (conversation_id, seq, sender_id, kind, body, created_at, recalled, idempotency_key)": func(s *statement, i int64) {
 			s.int(i).sql(",1,").int(i).sql(",'text','x',1,0,").arg(fmt.Sprint(i))
 		},
+		"message_version (conversation_id, seq, version, body, written_at)": func(s *statement, i int64) { s.int(i).sql(",1,1,'x',1") },
+		"mention (user_id, conversation_id, seq)":                           func(s *statement, i int64) { s.int(i).sql(",").int(i).sql(",1") },
+		"hidden_message (user_id, conversation_id, seq)":                    func(s *statement, i int64) { s.int(i).sql(",").int(i).sql(",1") },
+		"reaction (conversation_id, seq, user_id, emoji, created_at)":       func(s *statement, i int64) { s.int(i).sql(",1,").int(i).sql(",'x',1") },
+		"pin (conversation_id, seq, pinned_by, pinned_at)":                  func(s *statement, i int64) { s.int(i).sql(",1,").int(i).sql(",1") },
 		"remembered_answer (user_id, idempotency_key, fingerprint, answer, created_at)": func(s *statement, i int64) {
 			s.int(i).sql(",'k',").bytes(make([]byte, 16)).sql(",'{}',").int(i * 1_000_000)
 		},
@@ -259,6 +264,7 @@ func live(t *testing.T, db *DB) {
 		_, err = tx.SetReadSeq(private, me, 0)
 		return err
 	})
+	liveMessages(t, db, do, chat.MessageRef{ConversationID: private, Seq: 1}, me, peer)
 	for _, page := range []chat.Page{{Limit: 10}} {
 		_, err = db.FindUsers(ctx, "stranger7", page)
 		step(err)

@@ -3,6 +3,7 @@ package repo
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"strconv"
 	"strings"
 
@@ -10,25 +11,40 @@ import (
 )
 
 // messageColumns are the columns of chat_history as h that make a message.
-const messageColumns = "h.conversation_id, h.seq, h.sender_id, h.kind, h.body, h.reply_to, h.mentions, h.created_at, h.edited_at, h.recalled, h.idempotency_key"
+const messageColumns = "h.conversation_id, h.seq, h.sender_id, h.kind, h.body, h.reply_to, h.mentions, h.created_at, h.edited_at, h.recalled, h.idempotency_key," +
+	" h.payload, h.forwarded_from, h.reactions, h.recalled_by"
 
 // messageRow is messageColumns as read, all NULL where a join found none.
 type messageRow struct {
-	conversation, seq, sender, replyTo, createdAt, editedAt, recalled sql.NullInt64
-	kind, body, mentions, key                                         sql.NullString
+	conversation, seq, sender, replyTo, createdAt, editedAt, recalled, recalledBy sql.NullInt64
+	kind, body, mentions, key, payload, forwardedFrom, reactions                  sql.NullString
 }
 
 // dest returns where Scan puts the columns.
 func (m *messageRow) dest() []any {
-	return []any{&m.conversation, &m.seq, &m.sender, &m.kind, &m.body, &m.replyTo, &m.mentions, &m.createdAt, &m.editedAt, &m.recalled, &m.key}
+	return []any{
+		&m.conversation, &m.seq, &m.sender, &m.kind, &m.body, &m.replyTo, &m.mentions, &m.createdAt, &m.editedAt, &m.recalled, &m.key,
+		&m.payload, &m.forwardedFrom, &m.reactions, &m.recalledBy,
+	}
 }
 
-// message returns the message with its key, as its sender may see it.
+// message returns the message with its key, as its sender may see it. Whose
+// reactions there are it does not know; see markMine.
 func (m *messageRow) message() chat.Message {
 	message := chat.Message{
 		ConversationID: chat.ID(m.conversation.Int64), Seq: m.seq.Int64, SenderID: chat.ID(m.sender.Int64),
 		Kind: chat.MessageKind(m.kind.String), Body: m.body.String, Mentions: parseMentions(m.mentions.String),
 		CreatedAt: chat.Time(m.createdAt.Int64), Recalled: m.recalled.Int64 != 0, IdempotencyKey: m.key.String,
+		RecalledBy: chat.ID(m.recalledBy.Int64),
+	}
+	if m.payload.Valid {
+		message.Payload = json.RawMessage(m.payload.String)
+	}
+	if m.forwardedFrom.Valid {
+		message.ForwardedFrom = parseOrigin(m.forwardedFrom.String)
+	}
+	if m.reactions.Valid {
+		message.Reactions = parseReactions(m.reactions.String)
 	}
 	if m.replyTo.Valid {
 		message.ReplyTo = &m.replyTo.Int64
@@ -84,15 +100,13 @@ func (db *DB) History(ctx context.Context, conversation, user chat.ID, query cha
 		return history, nil
 	}
 	history.Items, err = all(c, func(r row) (chat.Message, error) {
-		var m messageRow
-		err := r.Scan(m.dest()...)
-		return m.message().SeenBy(user), err
-	}, "SELECT "+messageColumns+" FROM chat_history h WHERE h.conversation_id = ? AND h.seq BETWEEN ? AND ? ORDER BY h.seq",
-		conversation, first, last)
+		return scanSeen(r, user)
+	}, "SELECT "+messageColumns+", x.seq FROM chat_history h"+hiddenFrom+" WHERE h.conversation_id = ? AND h.seq BETWEEN ? AND ? ORDER BY h.seq",
+		user, conversation, first, last)
 	if err != nil {
 		return chat.History{}, err
 	}
-	return history, nil
+	return history, markMine(c, user, pointers(history.Items))
 }
 
 // historyRange returns the first and the last seq that a query selects of a

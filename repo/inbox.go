@@ -12,9 +12,16 @@ import (
 
 // What an inbox row points to.
 const (
-	sourceMessage = 1 // chat_history (ref, refSeq)
-	sourceEvent   = 2 // event (ref)
+	sourceMessage  = 1 // chat_history (ref, refSeq), as it was sent
+	sourceEvent    = 2 // event (ref)
+	sourceEdited   = 3 // chat_history (ref, refSeq), because it was edited
+	sourceRecalled = 4 // chat_history (ref, refSeq), because it was recalled
 )
+
+// messageEvents are the events that show a message, by what the row points to.
+var messageEvents = map[int64]chat.EventType{
+	sourceMessage: chat.MessageCreated, sourceEdited: chat.MessageEdited, sourceRecalled: chat.MessageRecalled,
+}
 
 // inboxRow is a row to be written, without the seq it will get.
 type inboxRow struct {
@@ -109,11 +116,11 @@ func advanceHeads(x *conn, text *statement, deliveries []chat.Delivery) error {
 // so that both are of one moment. A head without such rows is one row of NULLs.
 // The page is cut before anything is joined to it, or the whole rest of the
 // inbox would be joined and sorted; the few rows that are left are sorted by us.
-const readInbox = "SELECT d.seq, d.pruned, page.seq, page.source, page.at, e.type, e.data, " + messageColumns +
+const readInbox = "SELECT d.seq, d.pruned, d.forgotten, page.seq, page.source, page.at, e.type, e.data, " + messageColumns +
 	" FROM inbox_head d LEFT JOIN" +
 	" (SELECT i.user_id, i.seq, i.source, i.ref_id, i.ref_seq, i.at FROM inbox i WHERE i.user_id = ? AND i.seq > ? ORDER BY i.seq LIMIT ?) page" +
 	" ON page.user_id = d.user_id" +
-	" LEFT JOIN chat_history h ON page.source = 1 AND h.conversation_id = page.ref_id AND h.seq = page.ref_seq" +
+	" LEFT JOIN chat_history h ON page.source <> 2 AND h.conversation_id = page.ref_id AND h.seq = page.ref_seq" +
 	" LEFT JOIN `event` e ON page.source = 2 AND e.id = page.ref_id" +
 	" WHERE d.user_id = ?"
 
@@ -123,13 +130,15 @@ const readInbox = "SELECT d.seq, d.pruned, page.seq, page.source, page.at, e.typ
 // inbox cannot be continued from there.
 func (db *DB) ReadInbox(ctx context.Context, user chat.ID, after int64, limit int) (chat.InboxPage, error) {
 	page := chat.InboxPage{}
-	err := each(db.reader(ctx), func(r row) error {
+	c := db.reader(ctx)
+	var shown []shownMessage
+	err := each(c, func(r row) error {
 		var (
 			seq, source, at sql.NullInt64
 			kind, data      sql.NullString
 			m               messageRow
 		)
-		dest := append([]any{&page.Head.Seq, &page.Head.Pruned, &seq, &source, &at, &kind, &data}, m.dest()...)
+		dest := append([]any{&page.Head.Seq, &page.Head.Pruned, &page.Head.Forgotten, &seq, &source, &at, &kind, &data}, m.dest()...)
 		if err := r.Scan(dest...); err != nil || !seq.Valid {
 			return err
 		}
@@ -137,17 +146,17 @@ func (db *DB) ReadInbox(ctx context.Context, user chat.ID, after int64, limit in
 		switch {
 		case source.Int64 == sourceEvent && kind.Valid:
 			event.Body = chat.AppendBody(nil, chat.EventType(kind.String), chat.Time(at.Int64), []byte(data.String))
-		case source.Int64 == sourceMessage && m.seq.Valid:
-			message := m.message()
-			body, err := chat.EncodeBody(chat.MessageCreated, message.CreatedAt, message.SeenBy(user))
-			if err != nil {
-				return err
-			}
-			event.Body = body
+		case source.Int64 != sourceEvent && m.seq.Valid:
+			shown = append(shown, shownMessage{
+				at: len(page.Events), kind: messageEvents[source.Int64], time: chat.Time(at.Int64), message: m.message().SeenBy(user),
+			})
 		}
 		page.Events = append(page.Events, event)
 		return nil
 	}, readInbox, user, after, limit, user)
+	if err == nil {
+		err = encodeShown(c, user, shown, page.Events)
+	}
 	if err != nil {
 		return chat.InboxPage{}, err
 	}
@@ -174,6 +183,41 @@ func (db *DB) ReadInbox(ctx context.Context, user chat.ID, after int64, limit in
 	return page, nil
 }
 
+// shownMessage is a message that an event of a page shows.
+type shownMessage struct {
+	at      int // in the page
+	kind    chat.EventType
+	time    chat.Time
+	message chat.Message
+}
+
+// encodeShown makes the bodies of the events that show messages, as the
+// messages are now.
+func encodeShown(c *conn, user chat.ID, shown []shownMessage, events []chat.InboxEvent) error {
+	messages := make([]*chat.Message, len(shown))
+	var again []*chat.Message // a message that was deleted must not come back by an event
+	for i := range shown {
+		messages[i] = &shown[i].message
+		if shown[i].kind != chat.MessageCreated {
+			again = append(again, messages[i])
+		}
+	}
+	if err := markMine(c, user, messages); err != nil {
+		return err
+	}
+	if err := markDeleted(c, user, again); err != nil {
+		return err
+	}
+	for i := range shown {
+		body, err := chat.EncodeBody(shown[i].kind, shown[i].time, shown[i].message)
+		if err != nil {
+			return err
+		}
+		events[shown[i].at].Body = body
+	}
+	return nil
+}
+
 // InboxHead returns where a user's inbox stands; 0, 0 for one that never had an event.
 func (db *DB) InboxHead(ctx context.Context, user chat.ID) (chat.InboxHead, error) {
 	heads, err := db.InboxHeads(ctx, []chat.ID{user})
@@ -186,13 +230,13 @@ func (db *DB) InboxHeads(ctx context.Context, users []chat.ID) (map[chat.ID]chat
 	heads := make(map[chat.ID]chat.InboxHead, len(users))
 	c, text := db.reader(ctx), new(statement)
 	for chunk := range slices.Chunk(users, inChunk) {
-		text.reset().sql("SELECT user_id, seq, pruned FROM inbox_head WHERE user_id IN ").ids(chunk)
+		text.reset().sql("SELECT user_id, seq, pruned, forgotten FROM inbox_head WHERE user_id IN ").ids(chunk)
 		err := text.each(c, func(r row) error {
 			var (
 				user chat.ID
 				head chat.InboxHead
 			)
-			err := r.Scan(&user, &head.Seq, &head.Pruned)
+			err := r.Scan(&user, &head.Seq, &head.Pruned, &head.Forgotten)
 			heads[user] = head
 			return err
 		})

@@ -21,13 +21,15 @@ type tx struct {
 	events []appended
 	ended  []chat.SessionRef
 	locked map[chat.ID]bool // users
+	forget []chat.ID        // whose inboxes' copies are not to be believed any more
 }
 
 // appended is an event that will be put into inboxes.
 type appended struct {
-	kind  chat.EventType
-	data  []byte // JSON
-	users []chat.ID
+	kind    chat.EventType
+	data    []byte        // JSON
+	message *chat.Message // not nil: inboxes point to it, and there is no data
+	users   []chat.ID
 }
 
 // Write runs fn in one transaction at READ COMMITTED, puts what it appended
@@ -79,6 +81,14 @@ func (t *tx) finish() (chat.Announcement, error) {
 	var rows []inboxRow
 	text := new(statement)
 	for i, e := range t.events {
+		if e.message != nil {
+			shown, err := t.showMessage(i, e, &announcement)
+			if err != nil {
+				return announcement, err
+			}
+			rows = append(rows, shown...)
+			continue
+		}
 		id := t.db.ids.Next()
 		if text.full(len(e.data)) {
 			if err := t.insertEvents(text); err != nil {
@@ -94,14 +104,19 @@ func (t *tx) finish() (chat.Announcement, error) {
 		text.sql("(").id(id).sql(",").arg(string(e.kind)).sql(",").int(int64(t.at)).sql(",").arg(string(e.data)).sql(")")
 		announcement.Bodies = append(announcement.Bodies, chat.AppendBody(nil, e.kind, t.at, e.data))
 		for _, user := range e.users {
-			rows = append(rows, inboxRow{user: user, order: i, event: i, source: sourceEvent, ref: id, at: t.at})
+			rows = append(rows, inboxRow{user: user, order: i, event: len(announcement.Bodies) - 1, source: sourceEvent, ref: id, at: t.at})
 		}
 	}
-	err := t.insertEvents(text)
-	if err != nil {
+	if len(text.text) > 0 {
+		if err := t.insertEvents(text); err != nil {
+			return announcement, err
+		}
+	}
+	var err error
+	if announcement.Deliveries, err = insertInboxRows(t.conn, text, rows); err != nil {
 		return announcement, err
 	}
-	announcement.Deliveries, err = insertInboxRows(t.conn, text, rows)
+	announcement.Forgotten, err = t.forgetCopies(announcement.Deliveries)
 	return announcement, err
 }
 

@@ -164,6 +164,8 @@ func (t *tx) DeleteMember(group, user chat.ID) error {
 	if n == 0 {
 		return errNoMember()
 	}
+	// What is recalled from now on, they do not hear of.
+	t.forget = append(t.forget, user)
 	return t.countMembers(group, -1)
 }
 
