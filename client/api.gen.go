@@ -576,6 +576,20 @@ type FieldError struct {
 	Message string `json:"message"`
 }
 
+// FoundMessage defines model for FoundMessage.
+type FoundMessage struct {
+	// ConversationID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationID ID `json:"conversation_id"`
+
+	// Highlights Where the words of the query are in the message's `body`, ascending, not overlapping.
+	Highlights []Highlight `json:"highlights"`
+
+	// Message `conversation_id` and `seq` name a message everywhere.
+	Message Message `json:"message"`
+}
+
 // Friend One entry of a user's list of friends.
 type Friend struct {
 	// Remark The user's private note on the friend; empty when there is none.
@@ -728,6 +742,13 @@ type HelloData struct {
 	UserID ID `json:"user_id"`
 }
 
+// Highlight A part of a text, counted in Unicode code points from 0.
+type Highlight struct {
+	// End The first code point after it.
+	End   int `json:"end"`
+	Start int `json:"start"`
+}
+
 // History A run of messages of one conversation, ascending by `seq`.
 type History struct {
 	// HasMoreAfter Whether there are messages after these.
@@ -825,6 +846,9 @@ type Limits struct {
 
 	// MaxPresenceUsers Users that one `GET /v1/presence` may name.
 	MaxPresenceUsers int `json:"max_presence_users"`
+
+	// MaxSearchQueryLength Characters of what is searched for.
+	MaxSearchQueryLength int `json:"max_search_query_length"`
 
 	// MaxStreamsPerUser Streams of one user that may be open at once.
 	MaxStreamsPerUser int `json:"max_streams_per_user"`

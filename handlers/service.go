@@ -13,6 +13,7 @@ type Service interface {
 	groups
 	messages
 	presence
+	finding
 }
 
 type accounts interface {

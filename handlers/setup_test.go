@@ -52,6 +52,7 @@ type double struct {
 	draft     chat.Draft
 	patch     chat.ProfilePatch
 	page      chat.Page
+	search    chat.MessageSearch
 	expiresAt time.Time
 }
 
