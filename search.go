@@ -88,11 +88,12 @@ func (n *node) index(ctx context.Context) {
 			continue
 		}
 		now, count := time.Now(), n.db.SentMessages()
-		rest := time.Duration(indexRest)
+		took := now.Sub(began)
+		pause := indexRest * took
 		if float64(count-sent) > busySending*now.Sub(since).Seconds() {
-			rest = indexRestBusy
+			pause = indexRestBusy * took
 		}
 		sent, since = count, now
-		next.Reset(rest * now.Sub(began))
+		next.Reset(pause)
 	}
 }

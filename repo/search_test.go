@@ -315,11 +315,16 @@ func TestNodesShareTheIndexing(t *testing.T) {
 		anna, ben := w.user("anna"), w.user("ben")
 		conversations := []chat.ID{w.private(anna, ben), w.group("one", anna, ben), w.group("two", ben, anna)}
 		nodes := []*repo.DB{w.DB, w.open(), w.open()}
-		ctx, stop := context.WithCancel(t.Context())
+		stop := make(chan struct{})
 		var all sync.WaitGroup
 		for _, node := range nodes {
 			all.Go(func() {
-				for ctx.Err() == nil {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
 					if _, err := node.WalkUnindexed(t.Context()); !assert.NoError(t, err) {
 						return
 					}
@@ -343,7 +348,7 @@ func TestNodesShareTheIndexing(t *testing.T) {
 			changed = append(changed, outcomes[i%30].Message)
 			w.change(changed[len(changed)-1], "changed", false)
 		}
-		stop()
+		close(stop)
 		all.Wait()
 		for _, node := range nodes {
 			walk(t, node)
