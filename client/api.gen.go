@@ -576,7 +576,7 @@ type FieldError struct {
 	Message string `json:"message"`
 }
 
-// FoundMessage defines model for FoundMessage.
+// FoundMessage A message that was searched for, as it is now.
 type FoundMessage struct {
 	// ConversationID An opaque name; compare it, and nothing else.
 	//
@@ -745,7 +745,9 @@ type HelloData struct {
 // Highlight A part of a text, counted in Unicode code points from 0.
 type Highlight struct {
 	// End The first code point after it.
-	End   int `json:"end"`
+	End int `json:"end"`
+
+	// Start The first code point of it.
 	Start int `json:"start"`
 }
 

@@ -796,7 +796,7 @@ type FieldError struct {
 	Message string `json:"message"`
 }
 
-// FoundMessage defines model for FoundMessage.
+// FoundMessage A message that was searched for, as it is now.
 type FoundMessage struct {
 	// ConversationId An opaque name; compare it, and nothing else.
 	//
@@ -810,8 +810,9 @@ type FoundMessage struct {
 	Message Message `json:"message"`
 }
 
-// FoundMessageList defines model for FoundMessageList.
+// FoundMessageList A part of what was found.
 type FoundMessageList struct {
+	// Items The entries of this part.
 	Items []FoundMessage `json:"items"`
 
 	// Next Give it back as `after` for the following part; null = this is the last.
@@ -1132,7 +1133,9 @@ type HealthStatus string
 // Highlight A part of a text, counted in Unicode code points from 0.
 type Highlight struct {
 	// End The first code point after it.
-	End   int `json:"end"`
+	End int `json:"end"`
+
+	// Start The first code point of it.
 	Start int `json:"start"`
 }
 
