@@ -67,6 +67,7 @@ type Store interface {
 	// History returns messages of a conversation as a user sees them,
 	// CodeNotFound when the user does not belong to it.
 	History(ctx context.Context, conversation, user ID, query HistoryQuery) (History, error)
+	SearchStore
 
 	// InboxHead returns where the user's inbox stands.
 	InboxHead(ctx context.Context, user ID) (InboxHead, error)
@@ -185,6 +186,8 @@ type Tx interface {
 	// SetReadSeq stores how far a user has read and returns how many messages
 	// of others come after it.
 	SetReadSeq(conversation, user ID, seq int64) (unread int64, err error)
+
+	SearchTx
 }
 
 // Announcer tells nodes and readers what has been committed. It never blocks
