@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -28,7 +29,10 @@ func typingIn(conversation chat.ID, n int, users ...chat.ID) chat.Ephemeral {
 // parts, also under a clock of their own.
 func still(t testing.TB) *Hub {
 	t.Helper()
-	rdb := redis.NewClient(&redis.Options{Dialer: noRedis})
+	// Without the library's notices, for which it would look the address up.
+	rdb := redis.NewClient(&redis.Options{
+		Dialer: noRedis, MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	})
 	t.Cleanup(func() { _ = rdb.Close() })
 	h, err := New(context.WithoutCancel(t.Context()), Config{Node: "still"}, rdb, newMemorySource("e1"))
 	require.NoError(t, err)
