@@ -58,10 +58,6 @@ func (r *reader) hears(want ...chat.PresenceState) {
 	require.Equal(r.t, want, statesIn(r.presences()))
 }
 
-func (n *node) sees(user chat.ID) chat.PresenceState {
-	return n.Presences(n.t.Context(), []chat.ID{user})[user]
-}
-
 func TestPresenceFollowsConnectionsOnAllNodes(t *testing.T) {
 	t.Parallel()
 	onEveryRedis(t, func(t *testing.T, rdb redis.UniversalClient) {
