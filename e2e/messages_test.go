@@ -123,6 +123,7 @@ func TestDevicesThatWereAwayShowTheSameByTheirEvents(t *testing.T) {
 			failure(bob.AddReaction(ctx, group, second.Seq, "👍")),
 			failure(carol.AddReaction(ctx, group, second.Seq, ":party:")),
 			failure(bob.RemoveReaction(ctx, group, second.Seq, "👍")),
+			failure(alice.AddReaction(ctx, group, third.Seq, "👨‍👩‍👧‍👦")),
 			failure(bob.EditMessage(ctx, group, second.Seq, client.EditMessageRequest{Body: new("two!"), Mentions: new([]client.ID{carol.id})})),
 			failure(alice.EditMessage(ctx, group, third.Seq, client.EditMessageRequest{Payload: json.RawMessage(`{"poll":[]}`)})),
 			failure(alice.PinMessage(ctx, group, first.Seq)),
