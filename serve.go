@@ -301,7 +301,7 @@ func (n *node) run(ctx context.Context, api, ops net.Listener) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 
-	var readers, writers, pruning sync.WaitGroup
+	var readers, writers, pruning, indexing sync.WaitGroup
 	stopHub := background(ctx, &readers, func(ctx context.Context) {
 		if err := n.hub.Run(ctx); err != nil {
 			fail(err)
@@ -309,6 +309,7 @@ func (n *node) run(ctx context.Context, api, ops net.Listener) error {
 	})
 	stopSender := background(ctx, &writers, n.sender.Run)
 	stopPruning := background(ctx, &pruning, n.prune)
+	stopIndexing := background(ctx, &indexing, n.index)
 	n.listen(n.api, api, fail)
 	if n.ops != nil {
 		n.listen(n.ops, ops, fail)
@@ -318,6 +319,8 @@ func (n *node) run(ctx context.Context, api, ops net.Listener) error {
 	err := n.drain(ctx)
 	stopPruning()
 	pruning.Wait()
+	stopIndexing()
+	indexing.Wait()
 	stopSender()
 	writers.Wait()
 	stopHub()

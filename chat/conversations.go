@@ -139,23 +139,7 @@ func (s *Service) History(ctx context.Context, caller Caller, id ID, query Histo
 		return History{}, err
 	}
 	query.Limit = page.Limit
-	var faults fieldErrors
-	given := 0
-	for _, bound := range []struct {
-		field string
-		seq   *int64
-	}{{"before_seq", query.BeforeSeq}, {"after_seq", query.AfterSeq}, {"around_seq", query.AroundSeq}} {
-		if bound.seq == nil {
-			continue
-		}
-		if given++; given > 1 {
-			faults.add(bound.field, "must be the only one of before_seq, after_seq and around_seq")
-		}
-		if *bound.seq < 0 {
-			faults.add(bound.field, "must not be negative")
-		}
-	}
-	if err := faults.err(); err != nil {
+	if err := query.check(); err != nil {
 		return History{}, err
 	}
 	return s.store.History(ctx, id, caller.User, query)

@@ -40,6 +40,7 @@ type Limits struct {
 	MaxPresenceUsers       int   `json:"max_presence_users"`
 	MaxPresenceFriends     int   `json:"max_presence_friends"`
 	PresenceGraceSeconds   int   `json:"presence_grace_seconds"`
+	MaxSearchQueryLength   int   `json:"max_search_query_length"` // characters
 }
 
 // FixedLimits returns the limits that are no settings; the caller adds the rest.
@@ -50,6 +51,7 @@ func FixedLimits() Limits {
 		MaxGroupNameLength: 100, MaxDescriptionLength: 1000, MaxNoteLength: 200, MaxIdempotencyKeyBytes: 128,
 		TypingIntervalSeconds: int(typingInterval / time.Second), TypingExpiresSeconds: int(typingLife / time.Second),
 		MaxPresenceUsers: MaxPresenceUsers, MaxPresenceFriends: MaxPresenceFriends,
+		MaxSearchQueryLength: MaxSearchQueryLength,
 	}
 }
 

@@ -164,13 +164,16 @@ type Conversation struct {
 // MaxUnreadCount is where counting unread messages stops.
 const MaxUnreadCount = 10_000
 
-// HistoryQuery selects messages of a conversation by seq. At most one of the
-// three is set; none means the newest.
+// HistoryQuery selects messages of a conversation by seq or by time. At most
+// one of the six is set; none means the newest.
 type HistoryQuery struct {
-	BeforeSeq *int64
-	AfterSeq  *int64
-	AroundSeq *int64
-	Limit     int
+	BeforeSeq  *int64
+	AfterSeq   *int64
+	AroundSeq  *int64
+	BeforeTime *Time // before the first message of this time or later
+	AfterTime  *Time // from that message on
+	AroundTime *Time // around that message
+	Limit      int
 }
 
 // History is a run of messages, ascending by seq.

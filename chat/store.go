@@ -67,6 +67,7 @@ type Store interface {
 	// History returns messages of a conversation as a user sees them,
 	// CodeNotFound when the user does not belong to it.
 	History(ctx context.Context, conversation, user ID, query HistoryQuery) (History, error)
+	SearchStore
 
 	// InboxHead returns where the user's inbox stands.
 	InboxHead(ctx context.Context, user ID) (InboxHead, error)

@@ -604,6 +604,20 @@ type FieldError struct {
 	Message string `json:"message"`
 }
 
+// FoundMessage A message that was searched for, as it is now.
+type FoundMessage struct {
+	// ConversationID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationID ID `json:"conversation_id"`
+
+	// Highlights Where the words of the query are in the message's `body`, ascending, not overlapping.
+	Highlights []Highlight `json:"highlights"`
+
+	// Message `conversation_id` and `seq` name a message everywhere.
+	Message Message `json:"message"`
+}
+
 // Friend One entry of a user's list of friends.
 type Friend struct {
 	// Remark The user's private note on the friend; empty when there is none.
@@ -756,6 +770,15 @@ type HelloData struct {
 	UserID ID `json:"user_id"`
 }
 
+// Highlight A part of a text, counted in Unicode code points from 0.
+type Highlight struct {
+	// End The first code point after it.
+	End int `json:"end"`
+
+	// Start The first code point of it.
+	Start int `json:"start"`
+}
+
 // History A run of messages of one conversation, ascending by `seq`.
 type History struct {
 	// HasMoreAfter Whether there are messages after these.
@@ -868,6 +891,9 @@ type Limits struct {
 
 	// MaxReactions Different reactions on one message.
 	MaxReactions int `json:"max_reactions"`
+
+	// MaxSearchQueryLength Characters of what is searched for.
+	MaxSearchQueryLength int `json:"max_search_query_length"`
 
 	// MaxStreamsPerUser Streams of one user that may be open at once.
 	MaxStreamsPerUser int `json:"max_streams_per_user"`

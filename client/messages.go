@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // CreateOption changes how something is made.
@@ -47,12 +48,16 @@ func (c *Client) Conversation(ctx context.Context, id ID) (Conversation, error) 
 	return do[Conversation](ctx, c, call{method: http.MethodGet, path: "/v1/conversations/" + url.PathEscape(id)})
 }
 
-// HistoryQuery selects a run of messages. At most one of the first three is set; none means the newest.
+// HistoryQuery selects a run of messages. At most one of the first six is set; none means the newest. A time stands for the
+// first message of that time or later.
 type HistoryQuery struct {
-	BeforeSeq *Seq
-	AfterSeq  *Seq // 0 is the beginning
-	AroundSeq *Seq
-	Limit     int // how many at most; 0 = 50
+	BeforeSeq  *Seq
+	AfterSeq   *Seq // 0 is the beginning
+	AroundSeq  *Seq
+	BeforeTime *time.Time
+	AfterTime  *time.Time // that message included
+	AroundTime *time.Time
+	Limit      int // how many at most; 0 = 50
 }
 
 // Messages returns a run of messages of a conversation, ascending by seq.
@@ -63,6 +68,7 @@ func (c *Client) Messages(ctx context.Context, conversation ID, from HistoryQuer
 			query.Set(name, strconv.FormatInt(*seq, 10))
 		}
 	}
+	setTimes(query, map[string]*time.Time{"before_time": from.BeforeTime, "after_time": from.AfterTime, "around_time": from.AroundTime})
 	path := "/v1/conversations/" + url.PathEscape(conversation) + "/messages"
 	return do[History](ctx, c, call{method: http.MethodGet, path: path, query: query})
 }

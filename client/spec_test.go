@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -193,6 +194,11 @@ func TestEveryOperationHasACallAndEveryCallIsInTheSpecification(t *testing.T) {
 		},
 		"SendToGroup a forward": func() error {
 			_, err := c.SendToGroup(ctx, id, client.SendMessageRequest{Forward: &client.MessageRef{ConversationID: id, Seq: 7}})
+			return err
+		},
+		"SearchMessages": func() error {
+			list, err := c.SearchMessages(ctx, client.Search{Query: "boards", Conversation: id, Sender: id, AfterTime: new(time.Unix(0, 0))}, page)
+			assert.Equal(t, client.Highlight{Start: 15, End: 21}, list.Items[0].Highlights[0])
 			return err
 		},
 		"MarkRead": func() error { _, err := c.MarkRead(ctx, id, 7); return err },

@@ -34,11 +34,12 @@ var (
 	refreshBudget       = &budget{name: "refresh", limit: realtime.Limit{Rate: 60, Period: time.Minute, Burst: 120}, byAddress: true}
 	sendBudget          = &budget{name: "send", limit: realtime.Limit{Rate: 20, Period: time.Second, Burst: 200}}
 	typingBudget        = &budget{name: "typing", limit: realtime.Limit{Rate: 4, Period: time.Second, Burst: 40}}
+	searchBudget        = &budget{name: "search", limit: realtime.Limit{Rate: 2, Period: time.Second, Burst: 30}}
 	writeBudget         = &budget{name: "write", limit: realtime.Limit{Rate: 10, Period: time.Second, Burst: 100}}
 )
 
-// budgetOf says which budget an operation draws on. Reading is free: polls and
-// streams must never compete with sending.
+// budgetOf says which budget an operation draws on. Reading is free, but for
+// searching, which is dear: polls and streams must never compete with sending.
 func budgetOf(method, operationID string, who access) *budget {
 	switch operationID {
 	case "register":
@@ -51,6 +52,8 @@ func budgetOf(method, operationID string, who access) *budget {
 		return sendBudget
 	case "setTyping":
 		return typingBudget
+	case "searchMessages":
+		return searchBudget
 	}
 	if method == http.MethodGet || who == accessPublic {
 		return nil

@@ -100,7 +100,9 @@ func (a *api) ListMessages(c echo.Context, id string, params openapi.ListMessage
 		return err
 	}
 	history, err := a.Service.History(c.Request().Context(), callerOf(c), conversation, chat.HistoryQuery{
-		BeforeSeq: params.BeforeSeq, AfterSeq: params.AfterSeq, AroundSeq: params.AroundSeq, Limit: valueOf(params.Limit),
+		BeforeSeq: params.BeforeSeq, AfterSeq: params.AfterSeq, AroundSeq: params.AroundSeq,
+		BeforeTime: timeOf(params.BeforeTime), AfterTime: timeOf(params.AfterTime), AroundTime: timeOf(params.AroundTime),
+		Limit: valueOf(params.Limit),
 	})
 	return ok(c, history, err)
 }

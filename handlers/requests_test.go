@@ -289,9 +289,10 @@ func TestRateLimitsCountWhomTheyShould(t *testing.T) {
 	do(t, h, http.MethodDelete, "/v1/friends/023pbqc03ztkt", "", signedIn)
 	do(t, h, http.MethodGet, "/v1/inbox/poll?wait=0", "", signedIn)
 	do(t, h, http.MethodGet, "/v1/me", "", signedIn)
+	do(t, h, http.MethodGet, "/v1/search/messages?q=x", "", signedIn)
 	require.Equal(t, []string{
 		"login:198.51.100.1", "login_username:ada", "register:192.0.2.7", "refresh:2001:db8:1:2::/64",
-		"send:" + ada.String(), "write:" + ada.String(),
+		"send:" + ada.String(), "write:" + ada.String(), "search:" + ada.String(),
 	}, b.limiter.keys)
 
 	b.limiter.decision = realtime.Decision{RetryAfter: 1500 * time.Millisecond, ResetAfter: 10 * time.Second}

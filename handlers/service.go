@@ -14,6 +14,7 @@ type Service interface {
 	messages
 	presence
 	singleMessages
+	finding
 }
 
 type accounts interface {

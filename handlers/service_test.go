@@ -249,6 +249,11 @@ func (d *double) Sync(context.Context, chat.Caller) (chat.Snapshot, error) {
 	return snapshot, d.called("Sync")
 }
 
+func (d *double) SearchMessages(_ context.Context, _ chat.Caller, search chat.MessageSearch, page chat.Page) (chat.List[chat.FoundMessage], error) {
+	d.search, d.page = search, page
+	return listOf(chat.FoundMessage{ConversationID: bob, Message: message, Highlights: []chat.Highlight{{Start: 0, End: 5}}}), d.called("SearchMessages")
+}
+
 func (d *double) Limits() chat.Limits { return chat.FixedLimits() }
 
 func (d *double) SetTyping(context.Context, chat.Caller, chat.ID, chat.TypingState) error {

@@ -56,6 +56,7 @@ type double struct {
 	edit      chat.MessagePatch
 	emoji     string
 	on        bool
+	search    chat.MessageSearch
 	expiresAt time.Time
 }
 

@@ -896,6 +896,29 @@ type FieldError struct {
 	Message string `json:"message"`
 }
 
+// FoundMessage A message that was searched for, as it is now.
+type FoundMessage struct {
+	// ConversationId An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationId Id `json:"conversation_id"`
+
+	// Highlights Where the words of the query are in the message's `body`, ascending, not overlapping.
+	Highlights []Highlight `json:"highlights"`
+
+	// Message `conversation_id` and `seq` name a message everywhere.
+	Message Message `json:"message"`
+}
+
+// FoundMessageList A part of what was found.
+type FoundMessageList struct {
+	// Items The entries of this part.
+	Items []FoundMessage `json:"items"`
+
+	// Next Give it back as `after` for the following part; null = this is the last.
+	Next *string `json:"next"`
+}
+
 // Friend One entry of a user's list of friends.
 type Friend struct {
 	// Remark The user's private note on the friend; empty when there is none.
@@ -1207,6 +1230,15 @@ type Health struct {
 // HealthStatus It is always `ok`; what is not is another status of HTTP.
 type HealthStatus string
 
+// Highlight A part of a text, counted in Unicode code points from 0.
+type Highlight struct {
+	// End The first code point after it.
+	End int `json:"end"`
+
+	// Start The first code point of it.
+	Start int `json:"start"`
+}
+
 // History A run of messages of one conversation, ascending by `seq`.
 type History struct {
 	// HasMoreAfter Whether there are messages after these.
@@ -1328,6 +1360,9 @@ type Limits struct {
 
 	// MaxReactions Different reactions on one message.
 	MaxReactions int `json:"max_reactions"`
+
+	// MaxSearchQueryLength Characters of what is searched for.
+	MaxSearchQueryLength int `json:"max_search_query_length"`
 
 	// MaxStreamsPerUser Streams of one user that may be open at once.
 	MaxStreamsPerUser int `json:"max_streams_per_user"`
@@ -2521,6 +2556,15 @@ type ListMessagesParams struct {
 	// AroundSeq Messages around this one.
 	AroundSeq *int64 `form:"around_seq,omitempty" json:"around_seq,omitempty"`
 
+	// BeforeTime Messages before this time, RFC 3339.
+	BeforeTime *time.Time `form:"before_time,omitempty" json:"before_time,omitempty"`
+
+	// AfterTime Messages at this time and after it, RFC 3339.
+	AfterTime *time.Time `form:"after_time,omitempty" json:"after_time,omitempty"`
+
+	// AroundTime Messages around this time, RFC 3339.
+	AroundTime *time.Time `form:"around_time,omitempty" json:"around_time,omitempty"`
+
 	// Limit How many items to return at most; not more than `max_page_size` of `GET /v1/limits`. Without it, 50.
 	Limit *PageLimit `form:"limit,omitempty" json:"limit,omitempty"`
 }
@@ -2655,6 +2699,30 @@ type ListMyGroupsParams struct {
 type GetPresenceParams struct {
 	// UserIds Up to `max_presence_users` ids, separated by commas.
 	UserIds []Id `form:"user_ids" json:"user_ids"`
+}
+
+// SearchMessagesParams defines parameters for SearchMessages.
+type SearchMessagesParams struct {
+	// Q What to find, up to `max_search_query_length` characters.
+	Q string `form:"q" json:"q"`
+
+	// ConversationId Only in this conversation.
+	ConversationId *string `form:"conversation_id,omitempty" json:"conversation_id,omitempty"`
+
+	// SenderId Only messages of this user.
+	SenderId *string `form:"sender_id,omitempty" json:"sender_id,omitempty"`
+
+	// BeforeTime Only messages before this time, RFC 3339.
+	BeforeTime *time.Time `form:"before_time,omitempty" json:"before_time,omitempty"`
+
+	// AfterTime Only messages at this time and after it, RFC 3339.
+	AfterTime *time.Time `form:"after_time,omitempty" json:"after_time,omitempty"`
+
+	// Limit How many items to return at most; not more than `max_page_size` of `GET /v1/limits`. Without it, 50.
+	Limit *PageLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After The `next` of the part before.
+	After *PageAfter `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // FindUsersParams defines parameters for FindUsers.
@@ -2899,6 +2967,9 @@ type ServerInterface interface {
 	// GetPresence See who is connected
 	// (GET /v1/presence)
 	GetPresence(ctx echo.Context, params GetPresenceParams) error
+	// SearchMessages Search messages
+	// (GET /v1/search/messages)
+	SearchMessages(ctx echo.Context, params SearchMessagesParams) error
 	// ListSessions List my sessions
 	// (GET /v1/sessions)
 	ListSessions(ctx echo.Context) error
@@ -3126,6 +3197,27 @@ func (w *ServerInterfaceWrapper) ListMessages(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "around_seq", ctx.QueryParams(), &params.AroundSeq, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter around_seq: %s", err))
+	}
+
+	// ------------- Optional query parameter "before_time" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before_time", ctx.QueryParams(), &params.BeforeTime, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter before_time: %s", err))
+	}
+
+	// ------------- Optional query parameter "after_time" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after_time", ctx.QueryParams(), &params.AfterTime, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after_time: %s", err))
+	}
+
+	// ------------- Optional query parameter "around_time" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "around_time", ctx.QueryParams(), &params.AroundTime, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter around_time: %s", err))
 	}
 
 	// ------------- Optional query parameter "limit" -------------
@@ -4138,6 +4230,66 @@ func (w *ServerInterfaceWrapper) GetPresence(ctx echo.Context) error {
 	return err
 }
 
+// SearchMessages converts echo context to params.
+func (w *ServerInterfaceWrapper) SearchMessages(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SearchMessagesParams
+	// ------------- Required query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "conversation_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "conversation_id", ctx.QueryParams(), &params.ConversationId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter conversation_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "sender_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sender_id", ctx.QueryParams(), &params.SenderId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sender_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "before_time" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before_time", ctx.QueryParams(), &params.BeforeTime, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter before_time: %s", err))
+	}
+
+	// ------------- Optional query parameter "after_time" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after_time", ctx.QueryParams(), &params.AfterTime, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after_time: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SearchMessages(ctx, params)
+	return err
+}
+
 // ListSessions converts echo context to params.
 func (w *ServerInterfaceWrapper) ListSessions(ctx echo.Context) error {
 	var err error
@@ -4361,6 +4513,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/me/groups", wrapper.ListMyGroups, options.OperationMiddlewares["listMyGroups"]...)
 	router.PUT(options.BaseURL+"/v1/me/presence", wrapper.SetPresence, options.OperationMiddlewares["setPresence"]...)
 	router.GET(options.BaseURL+"/v1/presence", wrapper.GetPresence, options.OperationMiddlewares["getPresence"]...)
+	router.GET(options.BaseURL+"/v1/search/messages", wrapper.SearchMessages, options.OperationMiddlewares["searchMessages"]...)
 	router.GET(options.BaseURL+"/v1/sessions", wrapper.ListSessions, options.OperationMiddlewares["listSessions"]...)
 	router.DELETE(options.BaseURL+"/v1/sessions/:id", wrapper.EndSession, options.OperationMiddlewares["endSession"]...)
 	router.GET(options.BaseURL+"/v1/sync", wrapper.Sync, options.OperationMiddlewares["sync"]...)

@@ -28,6 +28,7 @@ func (db *DB) CommitMessages(ctx context.Context, messages []chat.Outgoing) ([]c
 	if err != nil {
 		return nil, chat.Announcement{}, err
 	}
+	db.unindexed.noteAll(b.accepted)
 	return b.outcomes, b.announcement, nil
 }
 

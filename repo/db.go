@@ -43,6 +43,7 @@ type DB struct {
 	audiences audienceCache
 	pairs     pairCache
 	pruning   pruneWalk
+	unindexed unindexed
 }
 
 // Open opens the database. It does not connect to MySQL yet, nor make tables:

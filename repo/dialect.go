@@ -13,6 +13,12 @@ type dialect struct {
 	replaceLastSeq  string // conversation: take over last_seq and last_activity_at
 	replaceReadMark string // read_position: take over read_seq
 	laterLastSeen   string // last_seen: take over at if it is later
+	keepProgress    string // search_progress: leave it as it is
+	replaceProgress string // search_progress: take over indexed_seq
+	replaceChange   string // search_pending: take over change_id
+	widenSegment    string // search_segment: from the older to the newer time
+	// terms is how full-text search is done.
+	terms termIndex
 	// fault tells a driver's errors apart.
 	fault func(err error) fault
 }
@@ -40,6 +46,11 @@ var mysqlDialect = dialect{
 	replaceLastSeq:  " ON DUPLICATE KEY UPDATE last_seq = VALUES(last_seq), last_activity_at = VALUES(last_activity_at)",
 	replaceReadMark: " ON DUPLICATE KEY UPDATE read_seq = VALUES(read_seq)",
 	laterLastSeen:   " ON DUPLICATE KEY UPDATE at = GREATEST(at, VALUES(at))",
+	keepProgress:    " ON DUPLICATE KEY UPDATE indexed_seq = indexed_seq",
+	replaceProgress: " ON DUPLICATE KEY UPDATE indexed_seq = VALUES(indexed_seq)",
+	replaceChange:   " ON DUPLICATE KEY UPDATE change_id = VALUES(change_id)",
+	widenSegment:    " ON DUPLICATE KEY UPDATE oldest_at = LEAST(oldest_at, VALUES(oldest_at)), newest_at = GREATEST(newest_at, VALUES(newest_at))",
+	terms:           fulltextIndex{},
 	fault:           mysqlFault,
 }
 
@@ -49,5 +60,10 @@ var sqliteDialect = dialect{
 	replaceLastSeq:  " ON CONFLICT (id) DO UPDATE SET last_seq = excluded.last_seq, last_activity_at = excluded.last_activity_at",
 	replaceReadMark: " ON CONFLICT (user_id, conversation_id) DO UPDATE SET read_seq = excluded.read_seq",
 	laterLastSeen:   " ON CONFLICT (user_id) DO UPDATE SET at = max(at, excluded.at)",
+	keepProgress:    " ON CONFLICT (conversation_id) DO NOTHING",
+	replaceProgress: " ON CONFLICT (conversation_id) DO UPDATE SET indexed_seq = excluded.indexed_seq",
+	replaceChange:   " ON CONFLICT (conversation_id, seq) DO UPDATE SET change_id = excluded.change_id",
+	widenSegment:    " ON CONFLICT (conversation_id, segment) DO UPDATE SET oldest_at = MIN(oldest_at, excluded.oldest_at), newest_at = MAX(newest_at, excluded.newest_at)",
+	terms:           fts5Index{},
 	fault:           sqliteFault,
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -153,11 +154,21 @@ func fill(t *testing.T, db *DB) {
 		"hidden_message (user_id, conversation_id, seq)":                    func(s *statement, i int64) { s.int(i).sql(",").int(i).sql(",1") },
 		"reaction (conversation_id, seq, user_id, emoji, created_at)":       func(s *statement, i int64) { s.int(i).sql(",1,").int(i).sql(",'x',1") },
 		"pin (conversation_id, seq, pinned_by, pinned_at)":                  func(s *statement, i int64) { s.int(i).sql(",1,").int(i).sql(",1") },
+		"search_segment (conversation_id, segment, oldest_at, newest_at)":   func(s *statement, i int64) { s.int(i).sql(",0,1,1") },
+		"search_progress (conversation_id, indexed_seq)":                    func(s *statement, i int64) { s.int(i).sql(",1") },
+		"search_pending (conversation_id, seq, change_id)":                  func(s *statement, i int64) { s.int(i).sql(",1,1") },
 		"remembered_answer (user_id, idempotency_key, fingerprint, answer, created_at)": func(s *statement, i int64) {
 			s.int(i).sql(",'k',").bytes(make([]byte, 16)).sql(",'{}',").int(i * 1_000_000)
 		},
 	}
 	require.NoError(t, db.transact(t.Context(), func(x *conn) error {
+		strangers := make([]indexed, crowd)
+		for i := range strangers {
+			strangers[i] = indexed{chat.ID(i + 1), 1, chat.ID(i + 1), 1, []string{"x"}}
+		}
+		if err := db.dialect.terms.insert(x, strangers, db.ids.Next); err != nil {
+			return err
+		}
 		for table, values := range tables {
 			s := new(statement).sql("INSERT INTO " + table + " VALUES ")
 			for i := range int64(crowd) {
@@ -305,6 +316,9 @@ func live(t *testing.T, db *DB) {
 	step(err)
 	_, err = db.History(ctx, private, me, chat.HistoryQuery{Limit: 5})
 	step(err)
+	_, err = db.History(ctx, private, me, chat.HistoryQuery{AroundTime: &at, Limit: 5})
+	step(err)
+	liveSearch(t, db, me, private)
 	_, err = db.ReadInbox(ctx, me, 0, 10)
 	step(err)
 	_, err = db.InboxHead(ctx, me)
@@ -331,6 +345,79 @@ func live(t *testing.T, db *DB) {
 		step(err)
 		return tx.DissolveGroup(group)
 	})
+}
+
+// touch edits the first message of a conversation without changing it.
+func touch(tx chat.Tx, conversation chat.ID) error {
+	m, err := tx.MessageOf(chat.MessageRef{ConversationID: conversation, Seq: 1})
+	if err == nil {
+		_, err = tx.EditMessage(m, m)
+	}
+	return err
+}
+
+// liveSearch indexes and searches, in every way.
+func liveSearch(t *testing.T, db *DB, me, private chat.ID) {
+	t.Helper()
+	find := func() {
+		t.Helper()
+		_, err := db.SearchMessages(t.Context(), me, chat.MessageSearch{Query: "x y"}, chat.Page{Limit: 10})
+		require.NoError(t, err)
+		found, err := db.SearchMessages(t.Context(), me, chat.MessageSearch{Query: "x", Conversation: &private, Sender: new(chat.ID(1))}, chat.Page{Limit: 10})
+		require.NoError(t, err)
+		require.Empty(t, found.Items)
+		found, err = db.SearchMessages(t.Context(), me, chat.MessageSearch{Query: "x"}, chat.Page{Limit: 10})
+		require.NoError(t, err)
+		require.NotEmpty(t, found.Items)
+	}
+	_, err := db.WalkUnindexed(t.Context())
+	require.NoError(t, err)
+	find()
+	_, err = db.Write(t.Context(), 1, func(tx chat.Tx) error { return touch(tx, private) })
+	require.NoError(t, err)
+	for more := true; more; {
+		_, more, err = db.IndexMessages(t.Context())
+		require.NoError(t, err)
+	}
+	find()
+	_, err = db.Write(t.Context(), 1, func(tx chat.Tx) error { return touch(tx, private) })
+	require.NoError(t, err)
+	_, _, err = db.IndexMessages(t.Context())
+	require.NoError(t, err)
+}
+
+// TestIndexIsAskedAboutOwnConversationsOnly is why other people's messages with
+// the same word do not make a search slow.
+func TestIndexIsAskedAboutOwnConversationsOnly(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"sqlite", "mysql"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			db, r := recorded(t, kind)
+			fill(t, db) // strangers whose messages have the same word
+			clear(r.seen)
+			found, err := db.SearchMessages(t.Context(), 7, chat.MessageSearch{Query: "x"}, chat.Page{Limit: 10})
+			require.NoError(t, err)
+			require.NotEmpty(t, found.Items)
+			asked := 0
+			for query, args := range r.seen {
+				if !strings.Contains(query, "MATCH") {
+					continue
+				}
+				asked++
+				text, isText := args[0].(string)
+				require.True(t, isText)
+				terms := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune("+* ()", r) })
+				terms = slices.DeleteFunc(terms, func(term string) bool { return term == "OR" })
+				// Stranger 7 is in three conversations: two private ones and a group.
+				require.LessOrEqual(t, len(terms), 3)
+				for _, term := range terms {
+					require.Contains(t, []string{scope(6, 0) + "x", scope(7, 0) + "x"}, term)
+				}
+			}
+			require.Positive(t, asked)
+		})
+	}
 }
 
 func TestNoStatementReadsAWholeTable(t *testing.T) {
@@ -369,6 +456,9 @@ func checkSQLitePlan(t *testing.T, db *DB, query string, args []any) {
 		err := r.Scan(&id, &parent, &unused, &detail)
 		// "page" is what a subquery has cut out of an inbox by its key; a union is sorted as a whole.
 		bad := strings.HasPrefix(detail, "SCAN") && detail != "SCAN CONSTANT ROW" && !strings.HasPrefix(detail, "SCAN page")
+		if _, how, virtual := strings.Cut(detail, "VIRTUAL TABLE INDEX 0:"); virtual {
+			bad = how == "" // what follows says what the full-text index is asked: a match, or a row
+		}
 		if bad || strings.HasPrefix(detail, "USE TEMP B-TREE") && !strings.Contains(query, " UNION ") {
 			t.Errorf("%s\n%s", detail, query)
 		}

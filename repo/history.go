@@ -94,6 +94,9 @@ func (db *DB) History(ctx context.Context, conversation, user chat.ID, query cha
 	if err != nil {
 		return chat.History{}, err
 	}
+	if query, err = byTime(c, conversation, newest, query); err != nil {
+		return chat.History{}, err
+	}
 	first, last := historyRange(query, newest)
 	history := chat.History{HasMoreBefore: first > 1, HasMoreAfter: last < newest, Items: []chat.Message{}}
 	if first > last {

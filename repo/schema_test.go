@@ -48,9 +48,11 @@ func TestMigrationsGoUpDownAndUpAgain(t *testing.T) {
 			newest := version()
 			assert.Positive(t, newest)
 			require.NoError(t, db.MigrateUp(t.Context()), "a second time there is nothing to do")
-			for v := newest; v > 0; v-- {
+			for before := newest; before > 0; {
 				require.NoError(t, db.MigrateDown(t.Context()))
-				assert.Equal(t, v-1, version())
+				now := version()
+				require.Less(t, now, before)
+				before = now
 			}
 			_, err := db.UserByID(t.Context(), 1)
 			requireCode(t, chat.CodeInternal, err)

@@ -68,6 +68,15 @@ func (s *statement) ids(ids []chat.ID) *statement {
 	return s.sql(")")
 }
 
+// ints writes a list in parentheses.
+func (s *statement) ints(numbers []int64) *statement {
+	s.sql("(")
+	for i, n := range numbers {
+		s.comma(i).int(n)
+	}
+	return s.sql(")")
+}
+
 // comma writes what separates item i from the one before.
 func (s *statement) comma(i int) *statement {
 	if i > 0 {

@@ -73,12 +73,9 @@ func ParseQuery(text string) Query {
 	var q Query
 	tokens(text, func(t token) bool {
 		t.letters = slices.Clone(t.letters)
-		for _, known := range q.words {
-			if t.same(known) {
-				return true
-			}
+		if !slices.ContainsFunc(q.words, t.same) {
+			q.words = append(q.words, t)
 		}
-		q.words = append(q.words, t)
 		return true
 	})
 	return q
