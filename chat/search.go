@@ -40,14 +40,6 @@ type SearchStore interface {
 	SearchMessages(ctx context.Context, user ID, search MessageSearch, page Page) (List[FoundMessage], error)
 }
 
-// SearchTx is the part of [Tx] that keeps search in step.
-type SearchTx interface {
-	// MessageChanged notes that a message's body was edited, blanked or
-	// recalled. What search shows is right from the commit on; the note makes
-	// the index forget the old words and learn the new ones.
-	MessageChanged(conversation ID, seq int64) error
-}
-
 // SearchMessages finds messages in the caller's conversations.
 func (s *Service) SearchMessages(ctx context.Context, caller Caller, search MessageSearch, page Page) (List[FoundMessage], error) {
 	page, err := s.page(page)

@@ -187,7 +187,6 @@ type Tx interface {
 	// of others come after it.
 	SetReadSeq(conversation, user ID, seq int64) (unread int64, err error)
 
-	SearchTx
 }
 
 // Announcer tells nodes and readers what has been committed. It never blocks

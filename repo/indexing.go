@@ -195,7 +195,7 @@ func (db *DB) indexRuns(x *conn, runs []messageRun) error {
 		segments = make(map[segment]segment) // without times → with them
 		order    []segment
 	)
-	err := readRuns(x, runs, func(m chat.Message) {
+	err := readRuns(x, 0, runs, func(m chat.Message) {
 		name := segment{conversation: m.ConversationID, number: segmentOf(m.Seq)}
 		s, known := segments[name]
 		if !known {
@@ -273,8 +273,8 @@ type messageRun struct {
 // runChunk bounds the parts of a UNION; SQLite takes 500.
 const runChunk = 100
 
-// readRuns hands over messages, with their keys.
-func readRuns(c *conn, runs []messageRun, found func(m chat.Message)) error {
+// readRuns hands over messages as a user sees them; 0 is nobody, who has deleted none.
+func readRuns(c *conn, user chat.ID, runs []messageRun, found func(m chat.Message)) error {
 	text := new(statement)
 	for chunk := range slices.Chunk(runs, runChunk) {
 		text.reset()
@@ -282,16 +282,16 @@ func readRuns(c *conn, runs []messageRun, found func(m chat.Message)) error {
 			if i > 0 {
 				text.sql(" UNION ALL ")
 			}
-			text.sql("SELECT " + messageColumns + " FROM chat_history h WHERE h.conversation_id = ").id(run.conversation).
+			text.sql("SELECT " + messageColumns + ", x.seq FROM chat_history h" + hiddenFrom + " WHERE h.conversation_id = ").id(run.conversation).
 				sql(" AND h.seq BETWEEN ").int(run.first).sql(" AND ").int(run.last)
+			text.args = append(text.args, user) // of hiddenFrom
 		}
 		err := text.each(c, func(r row) error {
-			var m messageRow
-			if err := r.Scan(m.dest()...); err != nil {
-				return err
+			m, err := scanSeen(r, user)
+			if err == nil {
+				found(m)
 			}
-			found(m.message())
-			return nil
+			return err
 		})
 		if err != nil {
 			return err
@@ -300,9 +300,9 @@ func readRuns(c *conn, runs []messageRun, found func(m chat.Message)) error {
 	return nil
 }
 
-// MessageChanged notes that a message must be indexed anew. It waits for nobody
-// who indexes.
-func (t *tx) MessageChanged(conversation chat.ID, seq int64) error {
+// messageChanged notes that a message must be indexed anew: the index is to
+// forget the old words and learn the new ones. It waits for nobody who indexes.
+func (t *tx) messageChanged(conversation chat.ID, seq int64) error {
 	return new(statement).sql("INSERT INTO search_pending (conversation_id, seq, change_id) VALUES (").
 		id(conversation).sql(",").int(seq).sql(",").id(t.db.ids.Next()).sql(")" + t.dialect.replaceChange).exec(t.conn)
 }
@@ -349,7 +349,7 @@ func (db *DB) reindexChanges(x *conn, changes []change) error {
 		seqs[c.conversation] = append(seqs[c.conversation], c.first)
 	}
 	var rows []indexed
-	if err := readRuns(x, runs, func(m chat.Message) { rows = appendIndexed(rows, m) }); err != nil {
+	if err := readRuns(x, 0, runs, func(m chat.Message) { rows = appendIndexed(rows, m) }); err != nil {
 		return err
 	}
 	for conversation, old := range seqs {

@@ -195,6 +195,9 @@ func (t *tx) EditMessage(before, after chat.Message) (edits int, err error) {
 	if err := text.exec(t.conn); err != nil {
 		return 0, err
 	}
+	if err := t.messageChanged(after.ConversationID, after.Seq); err != nil {
+		return 0, err
+	}
 	return edits, t.replaceMentions(&before, &after)
 }
 

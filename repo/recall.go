@@ -15,6 +15,9 @@ func (t *tx) RecallMessage(message chat.Message, by chat.ID) (recalled chat.Mess
 	if err := t.replaceMentions(&message, &recalled); err != nil {
 		return recalled, false, err
 	}
+	if err := t.messageChanged(message.ConversationID, message.Seq); err != nil {
+		return recalled, false, err
+	}
 	for _, table := range []string{"message_version", "reaction", "pin"} {
 		n, err := t.exec("DELETE FROM "+table+" WHERE conversation_id = ? AND seq = ?", message.ConversationID, message.Seq)
 		if err != nil {

@@ -141,7 +141,15 @@ func (db *DB) SearchMessages(ctx context.Context, user chat.ID, wanted chat.Mess
 	if err := s.readUnindexed(db); err != nil {
 		return none, err
 	}
-	return s.run(segments, page.Limit)
+	found, err := s.run(segments, page.Limit)
+	if err != nil {
+		return none, err
+	}
+	messages := make([]*chat.Message, len(found.Items))
+	for i := range found.Items {
+		messages[i] = &found.Items[i].Message
+	}
+	return found, markMine(s.c, user, messages)
 }
 
 // readConversations reads what may be searched.
@@ -240,7 +248,7 @@ func (s *search) readUnindexed(db *DB) error {
 			return err
 		}
 	}
-	return readRuns(s.c, runs, func(m chat.Message) {
+	return readRuns(s.c, s.user, runs, func(m chat.Message) {
 		known := name{m.ConversationID, m.Seq}
 		if found := s.match(m); found != nil && !s.seen[known] {
 			s.candidates = append(s.candidates, candidate{spot{m.CreatedAt, m.ConversationID, m.Seq}, found})
@@ -253,7 +261,7 @@ func (s *search) readUnindexed(db *DB) error {
 func (s *search) match(m chat.Message) *chat.FoundMessage {
 	f := s.conversations[m.ConversationID]
 	switch {
-	case f == nil, m.Seq < f.first, m.Kind != searchedKind, m.Recalled,
+	case f == nil, m.Seq < f.first, m.Kind != searchedKind, m.Recalled, m.Deleted,
 		s.wanted.Sender != nil && m.SenderID != *s.wanted.Sender,
 		m.CreatedAt < s.from, m.CreatedAt >= s.to,
 		s.after.compare(spot{m.CreatedAt, m.ConversationID, m.Seq}) >= 0:
@@ -263,7 +271,7 @@ func (s *search) match(m chat.Message) *chat.FoundMessage {
 	if !all {
 		return nil
 	}
-	found := &chat.FoundMessage{ConversationID: m.ConversationID, Message: m.SeenBy(s.user), Highlights: make([]chat.Highlight, len(spans))}
+	found := &chat.FoundMessage{ConversationID: m.ConversationID, Message: m, Highlights: make([]chat.Highlight, len(spans))}
 	for i, span := range spans {
 		found.Highlights[i] = chat.Highlight(span)
 	}
@@ -360,7 +368,7 @@ func (s *search) look(chunk []candidate) error {
 			at[name{c.conversation, c.seq}] = i
 		}
 	}
-	return readRuns(s.c, runs, func(m chat.Message) {
+	return readRuns(s.c, s.user, runs, func(m chat.Message) {
 		chunk[at[name{m.ConversationID, m.Seq}]].found = s.match(m)
 	})
 }

@@ -74,11 +74,20 @@ func (w *world) finds(user chat.ID, query string) []string {
 // change gives a message another body, or recalls it, as a use case would.
 func (w *world) change(m chat.Message, body string, recalled bool) {
 	w.t.Helper()
-	// SQLite has one writer, so that this cannot stand in the transaction.
-	_, err := w.Pool().ExecContext(w.t.Context(), "UPDATE chat_history SET body = ?, recalled = ?, edited_at = ? WHERE conversation_id = ? AND seq = ?",
-		body, recalled, w.now(), m.ConversationID, m.Seq)
-	require.NoError(w.t, err)
-	w.write(func(tx chat.Tx) error { return tx.MessageChanged(m.ConversationID, m.Seq) })
+	w.write(func(tx chat.Tx) error {
+		before, err := tx.MessageOf(chat.MessageRef{ConversationID: m.ConversationID, Seq: m.Seq})
+		if err != nil {
+			return err
+		}
+		if recalled {
+			_, _, err = tx.RecallMessage(before, m.SenderID)
+			return err
+		}
+		after := before
+		after.Body = body
+		_, err = tx.EditMessage(before, after)
+		return err
+	})
 }
 
 func (w *world) count(query string) (n int) {
@@ -205,6 +214,14 @@ func TestChangedTextIsSearchedFromTheCommitOn(t *testing.T) {
 		assert.Empty(t, w.finds(anna, "first"))
 		assert.Equal(t, []string{"second thoughts"}, w.finds(anna, "thoughts"))
 		assert.Equal(t, 2, w.count("SELECT COUNT(*) FROM message_search"))
+
+		// Who has deleted a message does not find it; others do.
+		w.write(func(tx chat.Tx) error {
+			_, err := tx.HideMessage(chat.MessageRef{ConversationID: private, Seq: late.Seq}, anna)
+			return err
+		})
+		assert.Empty(t, w.finds(anna, "thoughts"))
+		assert.Equal(t, []string{"second thoughts"}, w.finds(ben, "thoughts"))
 	})
 }
 
@@ -256,6 +273,9 @@ func TestSearchAgreesWithReadingEverything(t *testing.T) {
 		send(100) // not indexed
 		for range 60 {
 			i := random.IntN(len(all))
+			if all[i].Recalled {
+				continue
+			}
 			all[i].Body, all[i].Recalled = pick(), random.IntN(3) == 0
 			w.change(all[i], all[i].Body, all[i].Recalled)
 			if random.IntN(20) == 0 {
