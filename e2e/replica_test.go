@@ -193,11 +193,25 @@ func (r *replica) applyEvent(ctx context.Context, event client.Event) error {
 		delete(r.members[data.GroupID], data.UserID)
 	case client.MemberUpdatedData:
 		r.setRole(data.GroupID, data.UserID, data.Role)
+	case client.MessageDeletedData:
+		return r.look(ctx, data.ConversationID, data.Seq)
+	case client.ReactionChangedData:
+		return r.look(ctx, data.ConversationID, data.Seq)
+	case client.PinChangedData: // pins are no part of what is compared
+	case client.TypingData, client.Presence: // forgotten soon, and kept nowhere
 	case client.SessionRevokedData: // the list of sessions is fetched when somebody looks at it
 	default:
 		return fmt.Errorf("nobody knows how to apply %s: %s", event.Type, event.Data)
 	}
 	return nil
+}
+
+// look asks for a conversation again when what was done to a message changes what is shown of it.
+func (r *replica) look(ctx context.Context, conversation string, seq int64) error {
+	if t := r.talks[conversation]; t == nil || t.lastSeq != seq {
+		return nil
+	}
+	return r.meetTalk(ctx, conversation)
 }
 
 func (r *replica) applyMessage(ctx context.Context, message client.Message) error {

@@ -2485,6 +2485,9 @@ type MessageCreated = Message
 // MessageReplayed `conversation_id` and `seq` name a message everywhere.
 type MessageReplayed = Message
 
+// MessageShown `conversation_id` and `seq` name a message everywhere.
+type MessageShown = Message
+
 // NotFound RFC 9457.
 type NotFound = Problem
 

@@ -56,12 +56,12 @@ func run(ctx context.Context, base, alice, bob string) error {
 	}
 	key := "stock-1"
 	for range 2 {
-		sent, err := a.SendToUserWithResponse(ctx, bobID, &SendToUserParams{IdempotencyKey: &key}, SendMessageRequest{Body: "Hello, Bob."})
+		sent, err := a.SendToUserWithResponse(ctx, bobID, &SendToUserParams{IdempotencyKey: &key}, SendMessageRequest{Body: new("Hello, Bob.")})
 		if err != nil || sent.JSON201 == nil && sent.JSON200 == nil {
 			return fmt.Errorf("send: %w, %s", err, sent.Body)
 		}
 	}
-	refused, err := b.SendToUserWithResponse(ctx, bobID, nil, SendMessageRequest{Body: "To myself."})
+	refused, err := b.SendToUserWithResponse(ctx, bobID, nil, SendMessageRequest{Body: new("To myself.")})
 	if err != nil || refused.ApplicationproblemJSON422 == nil || refused.ApplicationproblemJSON422.Code != "validation_failed" {
 		return fmt.Errorf("what is refused: %w, %s", err, refused.Body)
 	}
