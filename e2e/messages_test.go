@@ -146,7 +146,7 @@ func TestDevicesThatWereAwayShowTheSameByTheirEvents(t *testing.T) {
 			p.device(i+1).converges(group, start[p])
 			seen, err := p.Conversation(ctx, group)
 			require.NoError(t, err)
-			assert.EqualValues(t, map[*person]int64{alice: 0, bob: 0, carol: 1}[p], seen.MentionsUnread, p.name)
+			assert.Equal(t, map[*person]int64{alice: 0, bob: 0, carol: 1}[p], seen.MentionsUnread, p.name)
 		}
 	})
 }
@@ -304,7 +304,7 @@ func TestForwardsTellWhatTheReceiverMayKnow(t *testing.T) {
 		befriend(t, bob, carol)
 		ctx := t.Context()
 		message := alice.say(bob, "for your ears")
-		forward := func(p *person, to *person, source client.Message, options ...client.CreateOption) (client.Message, error) {
+		forward := func(p, to *person, source client.Message, options ...client.CreateOption) (client.Message, error) {
 			return p.SendToUser(ctx, to.id, client.SendMessageRequest{Forward: &client.MessageRef{ConversationID: source.ConversationID, Seq: source.Seq}}, options...)
 		}
 		got, err := forward(bob, carol, message, client.WithIdempotencyKey("forward-1"))

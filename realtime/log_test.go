@@ -68,7 +68,7 @@ func TestReadersGetEveryEventOnceWhateverIsLost(t *testing.T) {
 					return
 				}
 				seq := rapid.Int64Range(1, int64(len(all))).Draw(t, "seq")
-				a := source.recall(alice, seq)
+				a := source.recall(seq)
 				all, gone[seq] = append(all, a), true
 				// Either the word of it arrives, or the node knows that it may not.
 				if cache.deaf = cache.deaf || rapid.Bool().Draw(t, "deaf"); !cache.deaf {

@@ -65,7 +65,7 @@ func TestRecalledEventIsGoneFromRedisAndFromTheMemoryOfEveryNode(t *testing.T) {
 	eventually(t, func() bool { return strings.Contains(streamed(t, a, rdb), secretText) }, "Redis has it")
 
 	reads := source.readCount()
-	a.Announce(source.recall(alice, 2))
+	a.Announce(source.recall(2))
 	a.Settle(t.Context())
 	require.NotContains(t, streamed(t, a, rdb), secretText)
 	requireGone(t, a, 4)
@@ -86,7 +86,7 @@ func TestEventThatIsAnnouncedAfterItsRecallIsNotBelieved(t *testing.T) {
 	b := startNode(t, "b", rdb, source, patient)
 	r := b.follow(streamOf(alice))
 	late := sendSecret(source)
-	b.Announce(source.recall(alice, 1))
+	b.Announce(source.recall(1))
 	r.waitFor(2)
 	slow.Announce(late)
 	slow.Settle(t.Context())
@@ -117,7 +117,7 @@ func TestStreamThatRedisKeptThroughAnOutageIsNotBelieved(t *testing.T) {
 	eventually(t, func() bool { return strings.Contains(streamed(t, a, rdb), secretText) }, "Redis has it")
 
 	server.signal(syscall.SIGSTOP)
-	a.Announce(source.recall(alice, 1))
+	a.Announce(source.recall(1))
 	a.Settle(t.Context())
 	requireGone(t, a, 3)
 	requireGone(t, b, 3)
@@ -145,7 +145,7 @@ func TestNodeThatHeardNothingForTooLongAsksTheDatabaseFirst(t *testing.T) {
 	_, known := s.TryWindow()
 	require.True(t, known, "memory has it, and is believed")
 
-	source.recall(alice, 1) // nobody announces it
+	source.recall(1) // nobody announces it
 	s = n.attach(Request{User: alice, Kind: Poll, Start: AtCursor, Cursor: at(n.Hub, 0)})
 	n.link.heard.Store(int64(n.now() - n.link.lease() - 1)) // as after a pause
 	_, known = s.TryWindow()
@@ -164,7 +164,7 @@ func TestQueuedAnnouncementsAreForgottenToo(t *testing.T) {
 	hub.Announce(first)
 	other := source.commit(bob)
 	hub.Announce(other)
-	hub.Announce(source.recall(alice, 1))
+	hub.Announce(source.recall(1))
 	require.Len(t, first.Deliveries, 1, "an announcer's arrays are its own")
 	b, more := hub.announcer.take()
 	require.False(t, more)

@@ -79,17 +79,17 @@ func (m *memorySource) commitRevocation(user, session chat.ID) chat.Announcement
 	return a
 }
 
-// recall changes what an event says and commits another that says so, as a
+// recall changes what an event of alice says and commits another that says so, as a
 // recall does: copies of what came before are not to be believed.
-func (m *memorySource) recall(user chat.ID, seq int64) chat.Announcement {
+func (m *memorySource) recall(seq int64) chat.Announcement {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	b := m.inbox(user)
+	b := m.inbox(alice)
 	b.events = slices.Clone(b.events) // pages of before are others'
 	b.events[seq-b.head.Pruned-1].Body = recalledBody
-	a := m.commitBody(chat.Body(`"type":"message.recalled","at":"2026-01-01T00:00:00.000Z","data":{"recalled":true}}`), []chat.ID{user})
+	a := m.commitBody(chat.Body(`"type":"message.recalled","at":"2026-01-01T00:00:00.000Z","data":{"recalled":true}}`), []chat.ID{alice})
 	b.head.Forgotten = b.head.Seq
-	a.Forgotten = []chat.Forgotten{{User: user, Seq: b.head.Seq}}
+	a.Forgotten = []chat.Forgotten{{User: alice, Seq: b.head.Seq}}
 	return a
 }
 

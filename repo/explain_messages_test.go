@@ -3,7 +3,6 @@ package repo
 import (
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"longwire/chat"
@@ -22,23 +21,23 @@ func liveMessages(t *testing.T, db *DB, do func(fn func(tx chat.Tx) error), ref 
 		edited := message
 		edited.Body, edited.Mentions = "y", []chat.ID{me}
 		_, err = tx.EditMessage(message, edited)
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		for _, emoji := range []string{"a", "b"} {
 			message, err = tx.MessageOf(ref)
-			assert.NoError(t, err)
+			require.NoError(t, err)
 			_, _, err = tx.SetReaction(message, me, emoji, true)
-			assert.NoError(t, err)
+			require.NoError(t, err)
 		}
 		_, err = tx.SetPin(ref, me, true)
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		_, err = tx.PinsOf(ref.ConversationID)
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		_, err = tx.HideMessage(ref, me)
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		_, err = tx.ReadStateOf(ref.ConversationID, me)
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		message, err = tx.MessageOf(ref)
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		return tx.AppendMessage(chat.MessageEdited, message, me, peer)
 	})
 	for _, page := range []chat.Page{{Limit: 1}, {Limit: 1, After: place{list: listReactors, numbers: []int64{int64(me)}, text: "a"}.String()}} {
@@ -60,11 +59,11 @@ func liveMessages(t *testing.T, db *DB, do func(fn func(tx chat.Tx) error), ref 
 	}
 	do(func(tx chat.Tx) error {
 		_, _, err := tx.SetReaction(message, me, "a", false)
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		_, err = tx.SetPin(ref, me, false)
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		recalled, _, err := tx.RecallMessage(message, peer)
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		return tx.AppendMessage(chat.MessageRecalled, recalled, me, peer)
 	})
 }

@@ -3,6 +3,7 @@ package repo
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"longwire/chat"
 )
@@ -64,27 +65,30 @@ func (t *tx) showMessage(order int, e appended, announcement *chat.Announcement)
 		return nil, err
 	}
 	bodies := make(map[string]int) // the view → which body
+	var name strings.Builder
 	rows := make([]inboxRow, 0, len(e.users))
 	for _, user := range e.users {
 		view := e.message.SeenBy(user)
 		view.Reactions = slices.Clone(view.Reactions)
-		name := view.IdempotencyKey
+		name.Reset()
+		name.WriteString(view.IdempotencyKey) // no key has a space
 		for i := range view.Reactions {
 			if view.Reactions[i].Mine = slices.Contains(mine[user], view.Reactions[i].Emoji); view.Reactions[i].Mine {
-				name += " " + view.Reactions[i].Emoji
+				name.WriteString(" " + view.Reactions[i].Emoji)
 			}
 		}
 		if hidden[user] {
-			view, name = deleted(view), view.IdempotencyKey+" deleted" // no key has a space
+			view = deleted(view)
+			name.WriteString(" deleted")
 		}
-		body, made := bodies[name]
+		body, made := bodies[name.String()]
 		if !made {
 			encoded, err := chat.EncodeBody(e.kind, t.at, view)
 			if err != nil {
 				return nil, err
 			}
 			body = len(announcement.Bodies)
-			announcement.Bodies, bodies[name] = append(announcement.Bodies, encoded), body
+			announcement.Bodies, bodies[name.String()] = append(announcement.Bodies, encoded), body
 		}
 		rows = append(rows, inboxRow{
 			user: user, order: order, event: body, source: source, ref: e.message.ConversationID, refSeq: e.message.Seq, at: t.at,
