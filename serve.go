@@ -288,6 +288,7 @@ func limits(cfg config.Config) chat.Limits {
 	l.MaxBodyBytes, l.MaxMessageLength, l.MaxPageSize = cfg.MaxBodyBytes, cfg.MaxMessageLength, cfg.MaxPageSize
 	l.MaxPollWaitSeconds = int(cfg.MaxPollWait.Seconds())
 	l.MaxGroupMembers, l.MaxStreamsPerUser = cfg.MaxGroupMembers, cfg.MaxStreamsPerUser
+	l.MaxGroupsPerUser = cfg.MaxGroupsPerUser
 	l.StreamLifetimeSeconds, l.HeartbeatSeconds = int(cfg.StreamLifetime.Seconds()), int(cfg.Heartbeat.Seconds())
 	l.RecallWindowSeconds = int64(cfg.RecallWindow.Seconds())
 	l.InboxRetentionSeconds = int64(cfg.Retention.Seconds())

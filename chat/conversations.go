@@ -73,7 +73,7 @@ func (s *Service) SendToGroup(ctx context.Context, caller Caller, group ID, draf
 	outcome, err := s.send(ctx, out)
 	if isNotFound(err) {
 		// Whether it is forbidden or not there depends on who may know of the group.
-		if _, err := s.requireMember(ctx, caller, group); err != nil {
+		if err := s.requireMember(ctx, caller, group); err != nil {
 			return Outcome{}, err
 		}
 	}

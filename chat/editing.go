@@ -95,7 +95,7 @@ func lockForWriting(tx Tx, caller Caller, conversation ID) (Audience, error) {
 	if err != nil {
 		return Audience{}, err
 	}
-	return audience, audience.Check(Outgoing{ConversationID: conversation, Target: audience.Kind, SenderID: caller.User}, lastSeq)
+	return audience, audience.Check(Outgoing{ConversationID: conversation, Target: audience.Kind, SenderID: caller.User, At: tx.At()}, lastSeq)
 }
 
 func mayEdit(caller Caller, message Message) error {

@@ -31,6 +31,12 @@ const (
 	CodeOverloaded            Code = "overloaded"
 	CodeUnavailable           Code = "unavailable"
 	CodeInternal              Code = "internal"
+
+	CodeMuted             Code = "muted"
+	CodeBanned            Code = "banned"
+	CodeInvitationExpired Code = "invitation_expired"
+	CodeTooManyGroups     Code = "too_many_groups"
+	CodeLimitReached      Code = "limit_reached"
 )
 
 // Error is the one error type of the domain. What the user sees (Code, Detail,

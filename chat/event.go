@@ -29,6 +29,14 @@ const (
 	MemberLeft           EventType = "member.left"
 	MemberUpdated        EventType = "member.updated"
 	SessionRevoked       EventType = "session.revoked"
+
+	JoinRequestCreated EventType = "join_request.created"
+	JoinRequestUpdated EventType = "join_request.updated"
+	InvitationCreated  EventType = "invitation.created"
+	InvitationUpdated  EventType = "invitation.updated"
+	InvitationRevoked  EventType = "invitation.revoked"
+	BanAdded           EventType = "ban.added"
+	BanRemoved         EventType = "ban.removed"
 )
 
 // Body is an event as it goes out, but for the opening brace and the cursor,
@@ -166,20 +174,35 @@ type (
 		User  Profile `json:"user"`
 		Role  Role    `json:"role"`
 		By    ID      `json:"by"` // who added them; themselves when they joined
+		// MutedUntil is a mute that the member had before; nil = none.
+		MutedUntil *Time `json:"muted_until"`
 	}
 	// MemberLeftData says who is no member any more, and why.
 	MemberLeftData struct {
 		GroupID     ID     `json:"group_id"`
 		UserID      ID     `json:"user_id"`
-		Reason      string `json:"reason"` // "left" or "removed"
+		Reason      string `json:"reason"` // "left", "removed" or "banned"
 		By          ID     `json:"by"`
 		MemberCount int    `json:"member_count"`
 	}
-	// MemberUpdatedData says what a member now is.
+	// MemberUpdatedData says what a member now is. JoinRequestCount is in the
+	// own copy of somebody who became an admin or the owner.
 	MemberUpdatedData struct {
-		GroupID ID   `json:"group_id"`
-		UserID  ID   `json:"user_id"`
-		Role    Role `json:"role"`
+		GroupID          ID    `json:"group_id"`
+		UserID           ID    `json:"user_id"`
+		Role             Role  `json:"role"`
+		MutedUntil       *Time `json:"muted_until"`
+		JoinRequestCount *int  `json:"join_request_count,omitempty"`
+	}
+	// InvitationRevokedData names an invitation that is good no more.
+	InvitationRevokedData struct {
+		ID      ID `json:"id"`
+		GroupID ID `json:"group_id"`
+	}
+	// BanRemovedData names who is banned no more.
+	BanRemovedData struct {
+		GroupID ID `json:"group_id"`
+		UserID  ID `json:"user_id"`
 	}
 	// SessionRevokedData names the session that ended.
 	SessionRevokedData struct {

@@ -41,6 +41,12 @@ type Limits struct {
 	MaxPresenceFriends     int   `json:"max_presence_friends"`
 	PresenceGraceSeconds   int   `json:"presence_grace_seconds"`
 	MaxSearchQueryLength   int   `json:"max_search_query_length"` // characters
+
+	MaxGroupsPerUser      int `json:"max_groups_per_user"`
+	MaxGroupInvitations   int `json:"max_group_invitations"`   // of one group
+	MaxGroupBans          int `json:"max_group_bans"`          // of one group
+	MaxGroupJoinRequests  int `json:"max_group_join_requests"` // waiting, of one group
+	MaxAnnouncementLength int `json:"max_announcement_length"` // characters
 }
 
 // FixedLimits returns the limits that are no settings; the caller adds the rest.
@@ -52,6 +58,7 @@ func FixedLimits() Limits {
 		TypingIntervalSeconds: int(typingInterval / time.Second), TypingExpiresSeconds: int(typingLife / time.Second),
 		MaxPresenceUsers: MaxPresenceUsers, MaxPresenceFriends: MaxPresenceFriends,
 		MaxSearchQueryLength: MaxSearchQueryLength,
+		MaxGroupInvitations:  100, MaxGroupBans: 1000, MaxGroupJoinRequests: 1000, MaxAnnouncementLength: 2000,
 	}
 }
 

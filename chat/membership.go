@@ -14,6 +14,25 @@ type NewGroup struct {
 	JoinPolicy     JoinPolicy
 	Members        []ID // besides the caller, who becomes the owner
 	IdempotencyKey string
+
+	AddPolicy           AddPolicy  // "" = admins
+	SendPolicy          SendPolicy // "" = everyone
+	HistoryForNewcomers *bool      // nil = true
+}
+
+// completed returns it with the defaults filled in.
+func (g NewGroup) completed() NewGroup {
+	if g.AddPolicy == "" {
+		g.AddPolicy = AddByAdmins
+	}
+	if g.SendPolicy == "" {
+		g.SendPolicy = SendByEveryone
+	}
+	if g.HistoryForNewcomers == nil {
+		yes := true
+		g.HistoryForNewcomers = &yes
+	}
+	return g
 }
 
 // JoinResult is what asking to join led to: membership, or a request that waits.
@@ -26,6 +45,7 @@ type JoinResult struct {
 const (
 	leftByThemselves = "left"
 	leftByRemoval    = "removed"
+	leftByBan        = "banned"
 )
 
 func errNoGroup() error {
@@ -35,12 +55,16 @@ func errNoGroup() error {
 // CreateGroup makes a group with the caller as owner. The second result tells
 // that this is the replay of an earlier answer.
 func (s *Service) CreateGroup(ctx context.Context, caller Caller, in NewGroup) (Group, bool, error) {
+	in = in.completed()
 	members := slices.DeleteFunc(slices.Clone(in.Members), func(id ID) bool { return id == caller.User })
 	slices.Sort(members)
 	members = slices.Compact(members)
 
 	var faults fieldErrors
-	s.checkGroup(&faults, GroupPatch{Name: &in.Name, Description: &in.Description, Visibility: &in.Visibility, JoinPolicy: &in.JoinPolicy})
+	s.checkGroup(&faults, GroupPatch{
+		Name: &in.Name, Description: &in.Description, Visibility: &in.Visibility, JoinPolicy: &in.JoinPolicy,
+		AddPolicy: &in.AddPolicy, SendPolicy: &in.SendPolicy,
+	})
 	s.checkKey(&faults, in.IdempotencyKey)
 	if err := faults.err(); err != nil {
 		return Group{}, false, err
@@ -52,34 +76,57 @@ func (s *Service) CreateGroup(ctx context.Context, caller Caller, in NewGroup) (
 	var group Group
 	call := creation{
 		user: caller.User, key: in.IdempotencyKey, answer: &group,
-		print: fingerprint("group", in.Name, in.Description, in.Visibility, in.JoinPolicy, members),
+		print: fingerprint("group", in.Name, in.Description, in.Visibility, in.JoinPolicy, members,
+			in.AddPolicy, in.SendPolicy, in.HistoryForNewcomers),
 	}
 	replayed, err := s.once(ctx, call, []ID{caller.User}, func(tx Tx) error {
-		if err := checkInvited(tx, caller.User, members); err != nil {
-			return err
-		}
-		group = Group{
-			ID: s.ids.Next(), Name: strings.TrimSpace(in.Name), Description: in.Description, Visibility: in.Visibility,
-			JoinPolicy: in.JoinPolicy, OwnerID: caller.User, MemberCount: len(members) + 1, CreatedAt: tx.At(),
-		}
-		if err := tx.InsertGroup(group); err != nil {
-			return err
-		}
-		if err := tx.InsertMembers(group.ID, RoleOwner, caller.User); err != nil {
-			return err
-		}
-		if len(members) > 0 {
-			if err := tx.InsertMembers(group.ID, RoleMember, members...); err != nil {
-				return err
-			}
-		}
-		if err := tx.Append(GroupCreated, group, append(members, caller.User)...); err != nil {
+		var err error
+		group, err = s.insertGroup(tx, caller.User, in, members)
+		if err != nil {
 			return err
 		}
 		group.MyRole = &owner
 		return nil
 	})
 	return group, replayed, err
+}
+
+// insertGroup makes a group with its first members and tells them.
+func (s *Service) insertGroup(tx Tx, by ID, in NewGroup, members []ID) (Group, error) {
+	if err := checkInvited(tx, by, members); err != nil {
+		return Group{}, err
+	}
+	group := Group{
+		ID: s.ids.Next(), Name: strings.TrimSpace(in.Name), Description: in.Description, Visibility: in.Visibility,
+		JoinPolicy: in.JoinPolicy, OwnerID: by, MemberCount: len(members) + 1, CreatedAt: tx.At(),
+		AddPolicy: in.AddPolicy, SendPolicy: in.SendPolicy, HistoryForNewcomers: *in.HistoryForNewcomers,
+	}
+	if err := tx.InsertGroup(group); err != nil {
+		return Group{}, err
+	}
+	if err := s.checkGroupsOf(tx, by, append([]ID{by}, members...)...); err != nil {
+		return Group{}, err
+	}
+	if err := tx.InsertMembers(group.ID, RoleOwner, by); err != nil {
+		return Group{}, err
+	}
+	if err := tx.InsertMembers(group.ID, RoleMember, members...); err != nil {
+		return Group{}, err
+	}
+	return group, tellAll(tx, group.ID, GroupCreated, group, SystemEvent{Type: SystemGroupCreated, UserIDs: members, By: by})
+}
+
+// checkGroupsOf refuses users who are in as many groups as one may be.
+func (s *Service) checkGroupsOf(tx Tx, by ID, users ...ID) error {
+	full, err := tx.InGroups(users, s.limits.MaxGroupsPerUser)
+	if err != nil || len(full) == 0 {
+		return err
+	}
+	who := "You are"
+	if full[0] != by {
+		who = "The user " + full[0].String() + " is"
+	}
+	return &Error{Code: CodeTooManyGroups, Detail: who + " in " + decimal(s.limits.MaxGroupsPerUser) + " groups, which is the most."}
 }
 
 // checkInvited refuses users who do not exist, or who blocked or are blocked by the inviter.
@@ -117,6 +164,12 @@ func (s *Service) checkGroup(faults *fieldErrors, patch GroupPatch) {
 	if patch.JoinPolicy != nil {
 		oneOf(faults, "join_policy", *patch.JoinPolicy, JoinOpen, JoinApproval, JoinInvite)
 	}
+	if patch.AddPolicy != nil {
+		oneOf(faults, "add_policy", *patch.AddPolicy, AddByAdmins, AddByMembers)
+	}
+	if patch.SendPolicy != nil {
+		oneOf(faults, "send_policy", *patch.SendPolicy, SendByEveryone, SendByAdmins)
+	}
 }
 
 // Group returns a group as the caller sees it: private ones are not there for
@@ -129,7 +182,7 @@ func (s *Service) Group(ctx context.Context, caller Caller, id ID) (Group, error
 	if group.Visibility == VisibilityPrivate && group.MyRole == nil {
 		return Group{}, errNoGroup()
 	}
-	return group, nil
+	return group.seenByViewer(), nil
 }
 
 // MyGroups lists the groups the caller is a member of.
@@ -152,7 +205,11 @@ func (s *Service) FindGroups(ctx context.Context, caller Caller, query string, p
 	if err := faults.err(); err != nil {
 		return List[Group]{}, err
 	}
-	return s.store.FindGroups(ctx, caller.User, strings.TrimSpace(query), page)
+	found, err := s.store.FindGroups(ctx, caller.User, strings.TrimSpace(query), page)
+	for i := range found.Items {
+		found.Items[i] = found.Items[i].seenByViewer()
+	}
+	return found, err
 }
 
 // inGroup runs fn under the group's lock with the caller's role, "" for
@@ -160,31 +217,55 @@ func (s *Service) FindGroups(ctx context.Context, caller Caller, query string, p
 // is no such group.
 func (s *Service) inGroup(ctx context.Context, caller Caller, id ID, fn func(tx Tx, group Group, role Role) error) error {
 	return s.commit(ctx, func(tx Tx) error {
-		group, err := tx.LockGroup(id)
+		group, role, err := enterGroup(tx, caller, id)
 		if err != nil {
 			return err
 		}
-		member, err := tx.MemberOf(id, caller.User)
-		if err != nil && !isNotFound(err) {
-			return err
-		}
-		if err != nil && group.Visibility == VisibilityPrivate {
-			return errNoGroup()
-		}
-		return fn(tx, group, member.Role)
+		return fn(tx, group, role)
 	})
 }
 
-// tell appends an event to the inboxes of all members and of those named besides.
-func tell(tx Tx, group ID, kind EventType, data any, besides ...ID) error {
+// inGroupWith is inGroup for what may make a member of a user: the user is
+// locked too, so that nobody gets into more groups than one may be in.
+func (s *Service) inGroupWith(ctx context.Context, caller Caller, id, user ID, fn func(tx Tx, group Group, role Role) error) error {
+	return s.commit(ctx, func(tx Tx) error {
+		if err := tx.LockUsers(user); err != nil {
+			return err
+		}
+		group, role, err := enterGroup(tx, caller, id)
+		if err != nil {
+			return err
+		}
+		return fn(tx, group, role)
+	})
+}
+
+// enterGroup locks a group and returns it with the caller's role; see inGroup.
+func enterGroup(tx Tx, caller Caller, id ID) (Group, Role, error) {
+	group, err := tx.LockGroup(id)
+	if err != nil {
+		return Group{}, "", err
+	}
+	member, err := tx.MemberOf(id, caller.User)
+	if err != nil && !isNotFound(err) {
+		return Group{}, "", err
+	}
+	if err != nil && group.Visibility == VisibilityPrivate {
+		return Group{}, "", errNoGroup()
+	}
+	return group, member.Role, nil
+}
+
+// tell appends an event to the inboxes of all members.
+func tell(tx Tx, group ID, kind EventType, data any) error {
 	members, err := tx.MemberIDs(group)
 	if err != nil {
 		return err
 	}
-	return tx.Append(kind, data, append(members, besides...)...)
+	return tx.Append(kind, data, members...)
 }
 
-// UpdateGroup changes name, description and rules of a group. Owner and admins may.
+// UpdateGroup changes name, description and policies of a group.
 func (s *Service) UpdateGroup(ctx context.Context, caller Caller, id ID, patch GroupPatch) (Group, error) {
 	var faults fieldErrors
 	s.checkGroup(&faults, patch)
@@ -193,16 +274,20 @@ func (s *Service) UpdateGroup(ctx context.Context, caller Caller, id ID, patch G
 	}
 	var changed Group
 	err := s.inGroup(ctx, caller, id, func(tx Tx, group Group, role Role) error {
-		if !role.Manages() {
-			return Forbidden("Only the owner and admins may change a group.")
+		if err := role.may(toChange); err != nil {
+			return err
 		}
+		before := group.Name
 		patch.apply(&group)
 		if err := tx.UpdateGroup(group); err != nil {
 			return err
 		}
 		changed = group
 		changed.MyRole = &role
-		return tell(tx, id, GroupUpdated, group)
+		if group.Name == before {
+			return tell(tx, id, GroupUpdated, group)
+		}
+		return tellAll(tx, id, GroupUpdated, group, SystemEvent{Type: SystemGroupRenamed, By: caller.User, Name: group.Name})
 	})
 	return changed, err
 }
@@ -221,35 +306,66 @@ func (p GroupPatch) apply(group *Group) {
 	if p.JoinPolicy != nil {
 		group.JoinPolicy = *p.JoinPolicy
 	}
+	if p.AddPolicy != nil {
+		group.AddPolicy = *p.AddPolicy
+	}
+	if p.SendPolicy != nil {
+		group.SendPolicy = *p.SendPolicy
+	}
+	if p.HistoryForNewcomers != nil {
+		group.HistoryForNewcomers = *p.HistoryForNewcomers
+	}
 }
 
-// DissolveGroup ends a group for everybody. Only its owner may.
+// DissolveGroup ends a group for everybody.
 func (s *Service) DissolveGroup(ctx context.Context, caller Caller, id ID) error {
 	return s.inGroup(ctx, caller, id, func(tx Tx, _ Group, role Role) error {
-		if role != RoleOwner {
-			return Forbidden("Only the owner may dissolve a group.")
+		if err := role.may(toDissolve); err != nil {
+			return err
 		}
 		return dissolve(tx, id)
 	})
 }
 
 func dissolve(tx Tx, id ID) error {
+	waiting, err := tx.JoinRequesters(id)
+	if err != nil {
+		return err
+	}
+	for _, user := range waiting {
+		request, err := tx.JoinRequestOf(id, user)
+		if err != nil {
+			return err
+		}
+		request.State = RequestDeclined
+		if err := tx.Append(JoinRequestUpdated, request, user); err != nil {
+			return err
+		}
+	}
 	if err := tell(tx, id, GroupDissolved, GroupDissolvedData{GroupID: id}); err != nil {
 		return err
 	}
 	return tx.DissolveGroup(id)
 }
 
-// JoinGroup makes the caller a member of an open group, and asks for it where
-// an admin must approve. Joining twice changes nothing.
-func (s *Service) JoinGroup(ctx context.Context, caller Caller, id ID) (JoinResult, error) {
+// JoinGroup makes the caller a member of an open group, and asks for it, with a
+// note, where an admin must approve. Joining twice changes nothing.
+func (s *Service) JoinGroup(ctx context.Context, caller Caller, id ID, note string) (JoinResult, error) {
+	var faults fieldErrors
+	faults.text("note", note, 0, s.limits.MaxNoteLength)
+	if err := faults.err(); err != nil {
+		return JoinResult{}, err
+	}
 	var result JoinResult
-	err := s.inGroup(ctx, caller, id, func(tx Tx, group Group, role Role) error {
+	err := s.inGroupWith(ctx, caller, id, caller.User, func(tx Tx, group Group, role Role) error {
 		result = JoinResult{} // fn may run again
 		if role != "" {
 			group.MyRole = &role
 			result.Group = &group
 			return nil
+		}
+		if err := refuseBanned(tx, group, caller.User, errNoGroup()); err != nil {
+			return err
 		}
 		switch group.JoinPolicy {
 		case JoinOpen:
@@ -257,12 +373,8 @@ func (s *Service) JoinGroup(ctx context.Context, caller Caller, id ID) (JoinResu
 			result.Group = &joined
 			return err
 		case JoinApproval:
-			user, err := tx.UserByID(caller.User)
-			if err != nil {
-				return err
-			}
-			_, err = tx.SetJoinRequest(id, caller.User, true)
-			result.Request = &JoinRequest{GroupID: id, User: user.Profile, CreatedAt: tx.At()}
+			request, err := s.askToJoin(tx, group, caller.User, note)
+			result.Request = &request
 			return err
 		case JoinInvite:
 			return Forbidden("This group takes members by invitation only.")
@@ -273,221 +385,50 @@ func (s *Service) JoinGroup(ctx context.Context, caller Caller, id ID) (JoinResu
 	return result, err
 }
 
-// addMember adds a user to a locked group and tells all members, the new one included.
+// addMember adds a user to a locked group, settles the user's request to join,
+// and tells all members, the new one included. Who calls it has locked the
+// user and has made sure that there is no ban.
 func (s *Service) addMember(tx Tx, group Group, user ID, role Role, by ID) (Group, error) {
 	if group.MemberCount >= s.limits.MaxGroupMembers {
 		return Group{}, s.errGroupFull()
 	}
-	profile, err := tx.UserByID(user)
-	if err != nil {
+	if err := s.checkGroupsOf(tx, by, user); err != nil {
 		return Group{}, err
 	}
 	if err := tx.InsertMembers(group.ID, role, user); err != nil {
 		return Group{}, err
 	}
-	if _, err := tx.SetJoinRequest(group.ID, user, false); err != nil {
+	member, err := tx.MemberOf(group.ID, user)
+	if err != nil {
+		return Group{}, err
+	}
+	if _, err := settleJoinRequest(tx, group.ID, user, RequestAccepted); err != nil {
 		return Group{}, err
 	}
 	group.MemberCount++
-	if err := tell(tx, group.ID, MemberJoined, MemberJoinedData{Group: group, User: profile.Profile, Role: role, By: by}); err != nil {
+	joined := MemberJoinedData{Group: group, User: member.User, Role: role, By: by, MutedUntil: member.MutedUntil}
+	said := SystemEvent{Type: SystemMemberJoined, UserIDs: []ID{user}, By: by}
+	if err := tellAll(tx, group.ID, MemberJoined, joined, said); err != nil {
 		return Group{}, err
 	}
 	group.MyRole = &role
-	return group, nil
+	return group, passOver(tx, group.ID, user)
 }
 
-// LeaveGroup ends the caller's membership. An owner hands the group over
-// first; when nobody else is in it, it is dissolved.
-func (s *Service) LeaveGroup(ctx context.Context, caller Caller, id ID) error {
-	return s.inGroup(ctx, caller, id, func(tx Tx, group Group, role Role) error {
-		switch {
-		case role == "":
-			return Conflict("You are no member of this group.")
-		case role == RoleOwner && group.MemberCount == 1:
-			return dissolve(tx, id)
-		case role == RoleOwner:
-			return Conflict("Make another member the owner before you leave, or dissolve the group.")
-		default:
-			return removeMember(tx, group, caller.User, leftByThemselves, caller.User)
-		}
-	})
-}
-
-// removeMember ends a membership in a locked group and tells everybody concerned.
-func removeMember(tx Tx, group Group, user ID, reason string, by ID) error {
-	if err := tx.DeleteMember(group.ID, user); err != nil {
+// passOver notes that a new member has read what was said before: it is
+// history, not unread.
+func passOver(tx Tx, group, user ID) error {
+	lastSeq, err := tx.LastSeq(group)
+	if err != nil {
 		return err
 	}
-	return tell(tx, group.ID, MemberLeft,
-		MemberLeftData{GroupID: group.ID, UserID: user, Reason: reason, By: by, MemberCount: group.MemberCount - 1}, user)
-}
-
-// requireMember refuses those who are no members: the members of a group are theirs to know.
-func (s *Service) requireMember(ctx context.Context, caller Caller, id ID) (Group, error) {
-	group, err := s.Group(ctx, caller, id)
-	if err != nil {
-		return Group{}, err
-	}
-	if group.MyRole == nil {
-		return Group{}, Forbidden("Only members may do this. Join the group first.")
-	}
-	return group, nil
-}
-
-// GroupMembers lists the members of a group, to members.
-func (s *Service) GroupMembers(ctx context.Context, caller Caller, id ID, page Page) (List[Member], error) {
-	page, err := s.page(page)
-	if err != nil {
-		return List[Member]{}, err
-	}
-	if _, err := s.requireMember(ctx, caller, id); err != nil {
-		return List[Member]{}, err
-	}
-	return s.store.GroupMembers(ctx, id, page)
-}
-
-// PutMember adds a user to a group (owner and admins may), or changes a
-// member's role (the owner may). A nil role is plain membership for a new
-// member and no change for one who is. Making another the owner makes the
-// caller an admin. The second result tells that the user was added.
-func (s *Service) PutMember(ctx context.Context, caller Caller, id, user ID, role *Role) (Member, bool, error) {
-	if role != nil {
-		var faults fieldErrors
-		oneOf(&faults, "role", *role, RoleOwner, RoleAdmin, RoleMember)
-		if err := faults.err(); err != nil {
-			return Member{}, false, err
-		}
-	}
-	var (
-		member Member
-		added  bool
-	)
-	err := s.inGroup(ctx, caller, id, func(tx Tx, group Group, mine Role) error {
-		added = false // fn may run again
-		if !mine.Manages() {
-			return Forbidden("Only the owner and admins may add members or change roles.")
-		}
-		present, err := tx.MemberOf(id, user)
-		switch {
-		case err == nil && (role == nil || *role == present.Role):
-			member = present
-			return nil
-		case err == nil:
-			member = present
-			member.Role = *role
-			return changeRole(tx, group, caller.User, mine, present, *role)
-		case !isNotFound(err):
-			return err
-		}
-		added = true
-		member, err = s.invite(tx, group, caller.User, mine, user, role)
-		return err
-	})
-	return member, added, err
-}
-
-// invite adds a user on behalf of the owner or an admin.
-func (s *Service) invite(tx Tx, group Group, by ID, mine Role, user ID, role *Role) (Member, error) {
-	granted := RoleMember
-	if role != nil {
-		granted = *role
-	}
-	if granted == RoleOwner || granted == RoleAdmin && mine != RoleOwner {
-		return Member{}, Forbidden("Add the user as a member first; the owner may then change the role.")
-	}
-	missing, refusing, err := tx.Refusals(by, []ID{user})
-	switch {
-	case err != nil:
-		return Member{}, err
-	case len(missing) > 0:
-		return Member{}, NotFound("There is no such user.")
-	case len(refusing) > 0:
-		return Member{}, &Error{Code: CodeRecipientNotAccepting, Detail: "This user cannot be added by you."}
-	}
-	if _, err := s.addMember(tx, group, user, granted, by); err != nil {
-		return Member{}, err
-	}
-	return tx.MemberOf(group.ID, user)
-}
-
-// changeRole gives a member another role, for the owner only.
-func changeRole(tx Tx, group Group, caller ID, mine Role, member Member, role Role) error {
-	if mine != RoleOwner {
-		return Forbidden("Only the owner may change roles.")
-	}
-	if member.User.ID == caller {
-		return Conflict("An owner makes another member the owner to give the role up.")
-	}
-	if role == RoleOwner {
-		group.OwnerID = member.User.ID
-		if err := tx.UpdateGroup(group); err != nil {
-			return err
-		}
-		if err := setRole(tx, group.ID, caller, RoleAdmin); err != nil {
-			return err
-		}
-		if err := tell(tx, group.ID, GroupUpdated, group); err != nil {
-			return err
-		}
-	}
-	return setRole(tx, group.ID, member.User.ID, role)
-}
-
-func setRole(tx Tx, group, user ID, role Role) error {
-	if err := tx.SetRole(group, user, role); err != nil {
+	before, err := tx.ReadSeq(group, user)
+	if err != nil || before >= lastSeq {
 		return err
 	}
-	return tell(tx, group, MemberUpdated, MemberUpdatedData{GroupID: group, UserID: user, Role: role})
-}
-
-// RemoveMember ends another's membership: the owner may remove anybody, an
-// admin plain members. Removing oneself is leaving.
-func (s *Service) RemoveMember(ctx context.Context, caller Caller, id, user ID) error {
-	if user == caller.User {
-		return s.LeaveGroup(ctx, caller, id)
-	}
-	return s.inGroup(ctx, caller, id, func(tx Tx, group Group, mine Role) error {
-		if !mine.Manages() {
-			return Forbidden("Only the owner and admins may remove members.")
-		}
-		member, err := tx.MemberOf(id, user)
-		if err != nil {
-			return err
-		}
-		if member.Role == RoleOwner || member.Role == RoleAdmin && mine != RoleOwner {
-			return Forbidden("Only the owner may remove an admin, and nobody the owner.")
-		}
-		return removeMember(tx, group, user, leftByRemoval, caller.User)
-	})
-}
-
-// JoinRequests lists who waits to be let in, to the owner and admins.
-func (s *Service) JoinRequests(ctx context.Context, caller Caller, id ID, page Page) (List[JoinRequest], error) {
-	page, err := s.page(page)
+	unread, err := tx.SetReadSeq(group, user, lastSeq)
 	if err != nil {
-		return List[JoinRequest]{}, err
-	}
-	group, err := s.requireMember(ctx, caller, id)
-	if err != nil {
-		return List[JoinRequest]{}, err
-	}
-	if !group.MyRole.Manages() {
-		return List[JoinRequest]{}, Forbidden("Only the owner and admins see join requests.")
-	}
-	return s.store.JoinRequests(ctx, id, page)
-}
-
-// DeclineJoinRequest refuses a request to join, or takes the caller's own back;
-// the user may ask again.
-func (s *Service) DeclineJoinRequest(ctx context.Context, caller Caller, id, user ID) error {
-	return s.inGroup(ctx, caller, id, func(tx Tx, _ Group, mine Role) error {
-		if user != caller.User && !mine.Manages() {
-			return Forbidden("Only the owner and admins may decline join requests.")
-		}
-		changed, err := tx.SetJoinRequest(id, user, false)
-		if err == nil && !changed {
-			return NotFound("There is no such join request.")
-		}
 		return err
-	})
+	}
+	return tx.Append(ConversationRead, ConversationReadData{ConversationID: group, UserID: user, ReadSeq: lastSeq, UnreadCount: &unread}, user)
 }

@@ -48,6 +48,8 @@ type Message struct {
 	// Deleted tells that the asking user has deleted the message for
 	// themselves: to them it says nothing any more.
 	Deleted bool `json:"deleted,omitempty"`
+
+	System *SystemEvent `json:"system,omitempty"` // of KindSystem only
 	// IdempotencyKey is in the sender's own copies only; "" elsewhere. It is
 	// the last field, see WithKey.
 	IdempotencyKey string `json:"idempotency_key,omitempty"`
@@ -108,6 +110,8 @@ type Audience struct {
 	// Relations holds, for a private conversation, what decides whether the
 	// lower (index 0) and the higher user id (index 1) may send to the other.
 	Relations [2]Relation
+
+	GroupVoices // who may send, of a group
 }
 
 // Has tells whether user belongs to the conversation.
@@ -134,6 +138,9 @@ func (a *Audience) Check(out Outgoing, lastSeq int64) error {
 		if err := a.Relations[side].MaySend(); err != nil {
 			return err
 		}
+	}
+	if err := a.MaySpeak(out.SenderID, out.At); err != nil {
+		return err
 	}
 	if out.ReplyTo != nil && (*out.ReplyTo < 1 || *out.ReplyTo > lastSeq) {
 		return Invalid("reply_to", "must be the seq of a message in this conversation")

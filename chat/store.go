@@ -78,6 +78,8 @@ type Store interface {
 	// PruneInboxes deletes up to limit inbox rows committed before the given
 	// time, and returns how many it deleted.
 	PruneInboxes(ctx context.Context, before Time, limit int) (int, error)
+
+	GroupStore
 }
 
 // InboxHead is where an inbox stands: its last seq, and the last one pruned.
@@ -163,21 +165,19 @@ type Tx interface {
 	// LockGroup returns a live group and orders this transaction against
 	// messages and other changes of it.
 	LockGroup(id ID) (Group, error)
-	// UpdateGroup stores name, description, visibility, join policy and owner.
+	// UpdateGroup stores name, description, policies, announcement and owner.
 	UpdateGroup(group Group) error
 	// DissolveGroup ends a group: it is CodeNotFound from then on, for everybody.
 	DissolveGroup(id ID) error
 	MemberOf(group, user ID) (Member, error) // CodeNotFound for others
 	MemberIDs(group ID) ([]ID, error)
 	// Refusals returns which of the users do not exist, and which may not be
-	// added by inviter because one blocks the other.
+	// added by inviter: it is the one place where a user's wishes are asked.
 	Refusals(inviter ID, users []ID) (missing, refusing []ID, err error)
 	// InsertMembers adds users that are no members yet.
 	InsertMembers(group ID, role Role, users ...ID) error
 	SetRole(group, user ID, role Role) error
 	DeleteMember(group, user ID) error
-	// SetJoinRequest adds or removes a request to join; it tells whether anything changed.
-	SetJoinRequest(group, user ID, on bool) (bool, error)
 
 	// LockConversation returns who belongs to a conversation and its last seq,
 	// and orders this transaction against messages in it.
@@ -187,6 +187,7 @@ type Tx interface {
 	// of others come after it.
 	SetReadSeq(conversation, user ID, seq int64) (unread int64, err error)
 
+	GroupTx
 }
 
 // Announcer tells nodes and readers what has been committed. It never blocks

@@ -46,6 +46,24 @@ func (e Activity) Valid() bool {
 	}
 }
 
+// Defines values for AddPolicy.
+const (
+	AddPolicyAdmins  AddPolicy = "admins"
+	AddPolicyMembers AddPolicy = "members"
+)
+
+// Valid indicates whether the value is a known member of the AddPolicy enum.
+func (e AddPolicy) Valid() bool {
+	switch e {
+	case AddPolicyAdmins:
+		return true
+	case AddPolicyMembers:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ByeReason.
 const (
 	ByeReasonLifetime       ByeReason = "lifetime"
@@ -150,6 +168,7 @@ func (e JoinPolicy) Valid() bool {
 
 // Defines values for MemberLeftDataReason.
 const (
+	MemberLeftDataReasonBanned  MemberLeftDataReason = "banned"
 	MemberLeftDataReasonLeft    MemberLeftDataReason = "left"
 	MemberLeftDataReasonRemoved MemberLeftDataReason = "removed"
 )
@@ -157,6 +176,8 @@ const (
 // Valid indicates whether the value is a known member of the MemberLeftDataReason enum.
 func (e MemberLeftDataReason) Valid() bool {
 	switch e {
+	case MemberLeftDataReasonBanned:
+		return true
 	case MemberLeftDataReasonLeft:
 		return true
 	case MemberLeftDataReasonRemoved:
@@ -169,6 +190,7 @@ func (e MemberLeftDataReason) Valid() bool {
 // Defines values for MessageKind.
 const (
 	MessageKindCustom MessageKind = "custom"
+	MessageKindSystem MessageKind = "system"
 	MessageKindText   MessageKind = "text"
 )
 
@@ -176,6 +198,8 @@ const (
 func (e MessageKind) Valid() bool {
 	switch e {
 	case MessageKindCustom:
+		return true
+	case MessageKindSystem:
 		return true
 	case MessageKindText:
 		return true
@@ -244,6 +268,7 @@ func (e PresenceVisibility) Valid() bool {
 // Defines values for ProblemCode.
 const (
 	ProblemCodeAlreadyFriends        ProblemCode = "already_friends"
+	ProblemCodeBanned                ProblemCode = "banned"
 	ProblemCodeConflict              ProblemCode = "conflict"
 	ProblemCodeForbidden             ProblemCode = "forbidden"
 	ProblemCodeGroupFull             ProblemCode = "group_full"
@@ -251,14 +276,18 @@ const (
 	ProblemCodeInternal              ProblemCode = "internal"
 	ProblemCodeInvalidCredentials    ProblemCode = "invalid_credentials"
 	ProblemCodeInvalidCursor         ProblemCode = "invalid_cursor"
+	ProblemCodeInvitationExpired     ProblemCode = "invitation_expired"
+	ProblemCodeLimitReached          ProblemCode = "limit_reached"
 	ProblemCodeMalformedJSON         ProblemCode = "malformed_json"
 	ProblemCodeMethodNotAllowed      ProblemCode = "method_not_allowed"
+	ProblemCodeMuted                 ProblemCode = "muted"
 	ProblemCodeNotFound              ProblemCode = "not_found"
 	ProblemCodeOverloaded            ProblemCode = "overloaded"
 	ProblemCodePayloadTooLarge       ProblemCode = "payload_too_large"
 	ProblemCodeRateLimited           ProblemCode = "rate_limited"
 	ProblemCodeRecipientNotAccepting ProblemCode = "recipient_not_accepting"
 	ProblemCodeSessionEnded          ProblemCode = "session_ended"
+	ProblemCodeTooManyGroups         ProblemCode = "too_many_groups"
 	ProblemCodeTooManyStreams        ProblemCode = "too_many_streams"
 	ProblemCodeUnauthenticated       ProblemCode = "unauthenticated"
 	ProblemCodeUnavailable           ProblemCode = "unavailable"
@@ -271,6 +300,8 @@ const (
 func (e ProblemCode) Valid() bool {
 	switch e {
 	case ProblemCodeAlreadyFriends:
+		return true
+	case ProblemCodeBanned:
 		return true
 	case ProblemCodeConflict:
 		return true
@@ -286,9 +317,15 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeInvalidCursor:
 		return true
+	case ProblemCodeInvitationExpired:
+		return true
+	case ProblemCodeLimitReached:
+		return true
 	case ProblemCodeMalformedJSON:
 		return true
 	case ProblemCodeMethodNotAllowed:
+		return true
+	case ProblemCodeMuted:
 		return true
 	case ProblemCodeNotFound:
 		return true
@@ -301,6 +338,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeRecipientNotAccepting:
 		return true
 	case ProblemCodeSessionEnded:
+		return true
+	case ProblemCodeTooManyGroups:
 		return true
 	case ProblemCodeTooManyStreams:
 		return true
@@ -385,6 +424,24 @@ func (e Role) Valid() bool {
 	}
 }
 
+// Defines values for SendPolicy.
+const (
+	SendPolicyAdmins   SendPolicy = "admins"
+	SendPolicyEveryone SendPolicy = "everyone"
+)
+
+// Valid indicates whether the value is a known member of the SendPolicy enum.
+func (e SendPolicy) Valid() bool {
+	switch e {
+	case SendPolicyAdmins:
+		return true
+	case SendPolicyEveryone:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SignInTokenType.
 const (
 	SignInTokenTypeBearer SignInTokenType = "Bearer"
@@ -394,6 +451,42 @@ const (
 func (e SignInTokenType) Valid() bool {
 	switch e {
 	case SignInTokenTypeBearer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SystemType.
+const (
+	SystemTypeAnnouncementChanged SystemType = "announcement_changed"
+	SystemTypeGroupCreated        SystemType = "group_created"
+	SystemTypeGroupRenamed        SystemType = "group_renamed"
+	SystemTypeMemberBanned        SystemType = "member_banned"
+	SystemTypeMemberJoined        SystemType = "member_joined"
+	SystemTypeMemberLeft          SystemType = "member_left"
+	SystemTypeMemberRemoved       SystemType = "member_removed"
+	SystemTypeOwnerChanged        SystemType = "owner_changed"
+)
+
+// Valid indicates whether the value is a known member of the SystemType enum.
+func (e SystemType) Valid() bool {
+	switch e {
+	case SystemTypeAnnouncementChanged:
+		return true
+	case SystemTypeGroupCreated:
+		return true
+	case SystemTypeGroupRenamed:
+		return true
+	case SystemTypeMemberBanned:
+		return true
+	case SystemTypeMemberJoined:
+		return true
+	case SystemTypeMemberLeft:
+		return true
+	case SystemTypeMemberRemoved:
+		return true
+	case SystemTypeOwnerChanged:
 		return true
 	default:
 		return false
@@ -463,6 +556,54 @@ type AckRequest struct {
 // Activity What a stream or a poll says of its user: `active`, the user looks at it; `background`, it is open but out of sight; `none`, it does not count.
 type Activity string
 
+// AddPolicy Who may add members, the owner and admins or every member.
+//
+// Example: admins
+type AddPolicy string
+
+// Ban Somebody is kept out of a group.
+type Ban struct {
+	// BannedAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	BannedAt Time `json:"banned_at"`
+
+	// BannedBy An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	BannedBy ID `json:"banned_by"`
+
+	// GroupID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	GroupID ID `json:"group_id"`
+
+	// Reason For the owner and admins; may be empty.
+	Reason string `json:"reason"`
+
+	// User What anybody signed in may see of a user.
+	User Profile `json:"user"`
+}
+
+// BanRemovedData Who is banned no more.
+type BanRemovedData struct {
+	// GroupID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	GroupID ID `json:"group_id"`
+
+	// UserID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	UserID ID `json:"user_id"`
+}
+
+// BanUserRequest Why somebody is banned.
+type BanUserRequest struct {
+	// Reason For the owner and admins to remember.
+	Reason *string `json:"reason,omitempty"`
+}
+
 // Block One entry of a user's list of blocked users.
 type Block struct {
 	// Since RFC 3339 in UTC with milliseconds.
@@ -490,7 +631,7 @@ type ByeReason string
 
 // Conversation Private ones have `peer` and `peer_read_seq`, groups have `group`.
 type Conversation struct {
-	// Group `my_role` is absent for somebody who is no member, and in events, which many read.
+	// Group `my_role` is absent for somebody who is no member, and in events, which many read. `announcement` is null for somebody who is no member.
 	Group *Group `json:"group,omitempty"`
 
 	// ID An opaque name; compare it, and nothing else.
@@ -524,7 +665,7 @@ type Conversation struct {
 	// ReadSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	ReadSeq Seq `json:"read_seq"`
 
-	// UnreadCount Others' messages after `read_seq`; counting stops at `max_unread_count`.
+	// UnreadCount Others' messages after `read_seq`, without what the system says; counting stops at `max_unread_count`.
 	UnreadCount int64 `json:"unread_count"`
 }
 
@@ -555,8 +696,18 @@ type ConversationReadData struct {
 
 // CreateGroupRequest What a group is made of.
 type CreateGroupRequest struct {
+	// AddPolicy Who may add members, the owner and admins or every member.
+	//
+	// Example: admins
+	AddPolicy *AddPolicy `json:"add_policy,omitempty"`
+
 	// Description What the group is about.
 	Description *string `json:"description,omitempty"`
+
+	// HistoryForNewcomers Whether those who join from now on see what was said before; true unless given.
+	//
+	// Example: true
+	HistoryForNewcomers *bool `json:"history_for_newcomers,omitempty"`
 
 	// JoinPolicy One joins at once, when an admin approves, or only when added.
 	JoinPolicy JoinPolicy `json:"join_policy"`
@@ -567,8 +718,22 @@ type CreateGroupRequest struct {
 	// Name What the group is called.
 	Name string `json:"name"`
 
+	// SendPolicy Who may send. With `admins` all but the owner and admins are muted.
+	//
+	// Example: everyone
+	SendPolicy *SendPolicy `json:"send_policy,omitempty"`
+
 	// Visibility Public groups are in the directory, private ones are known to their members only.
 	Visibility Visibility `json:"visibility"`
+}
+
+// CreateInvitationRequest How long an invitation is good, and for how many.
+type CreateInvitationRequest struct {
+	// ExpiresIn Seconds until it expires; without it, never.
+	ExpiresIn *int64 `json:"expires_in,omitempty"`
+
+	// MaxUses How many may join by it; without it, any number.
+	MaxUses *int `json:"max_uses,omitempty"`
 }
 
 // Cursor A position in one user's inbox; opaque text that is good on every node and transport.
@@ -681,8 +846,14 @@ type FriendRequestRequest struct {
 	UserID ID `json:"user_id"`
 }
 
-// Group `my_role` is absent for somebody who is no member, and in events, which many read.
+// Group `my_role` is absent for somebody who is no member, and in events, which many read. `announcement` is null for somebody who is no member.
 type Group struct {
+	// AddPolicy Who may add members, the owner and admins or every member.
+	//
+	// Example: admins
+	AddPolicy    AddPolicy          `json:"add_policy"`
+	Announcement *GroupAnnouncement `json:"announcement"`
+
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
@@ -691,6 +862,11 @@ type Group struct {
 	// Description What the group is about; may be empty.
 	Description string `json:"description"`
 
+	// HistoryForNewcomers Whether those who join from now on see what was said before.
+	//
+	// Example: true
+	HistoryForNewcomers bool `json:"history_for_newcomers"`
+
 	// ID An opaque name; compare it, and nothing else.
 	//
 	// Example: 023pbqc03ztkt
@@ -698,6 +874,9 @@ type Group struct {
 
 	// JoinPolicy One joins at once, when an admin approves, or only when added.
 	JoinPolicy JoinPolicy `json:"join_policy"`
+
+	// JoinRequestCount How many wait to be let in. For the owner and admins; absent for others, and in events.
+	JoinRequestCount *int `json:"join_request_count,omitempty"`
 
 	// MemberCount How many members the group has.
 	MemberCount int `json:"member_count"`
@@ -713,8 +892,29 @@ type Group struct {
 	// Example: 023pbqc03ztkt
 	OwnerID ID `json:"owner_id"`
 
+	// SendPolicy Who may send. With `admins` all but the owner and admins are muted.
+	//
+	// Example: everyone
+	SendPolicy SendPolicy `json:"send_policy"`
+
 	// Visibility Public groups are in the directory, private ones are known to their members only.
 	Visibility Visibility `json:"visibility"`
+}
+
+// GroupAnnouncement A text that stays on top of a group.
+type GroupAnnouncement struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// By An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	By ID `json:"by"`
+
+	// Text What is announced.
+	Text string `json:"text"`
 }
 
 // GroupDissolvedData Which group is no more.
@@ -805,6 +1005,72 @@ type InboxToken struct {
 	Token string `json:"token"`
 }
 
+// Invitation A code by which others join a group.
+type Invitation struct {
+	// Code What others join by; who has it may join.
+	Code string `json:"code"`
+
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	CreatedAt Time `json:"created_at"`
+
+	// CreatedBy An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	CreatedBy ID `json:"created_by"`
+
+	// ExpiresAt Null = never.
+	ExpiresAt *Time `json:"expires_at"`
+
+	// GroupID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	GroupID ID `json:"group_id"`
+
+	// ID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ID ID `json:"id"`
+
+	// MaxUses Null = any number.
+	MaxUses *int `json:"max_uses"`
+
+	// Uses How many joined by it.
+	Uses int `json:"uses"`
+}
+
+// InvitationPreview What joining by an invitation leads to.
+type InvitationPreview struct {
+	// ExpiresAt Null = never.
+	ExpiresAt *Time `json:"expires_at"`
+
+	// Group `my_role` is absent for somebody who is no member, and in events, which many read. `announcement` is null for somebody who is no member.
+	Group Group `json:"group"`
+
+	// InvitedBy What anybody signed in may see of a user.
+	InvitedBy Profile `json:"invited_by"`
+}
+
+// InvitationRevokedData Which invitation is good no more.
+type InvitationRevokedData struct {
+	// GroupID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	GroupID ID `json:"group_id"`
+
+	// ID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ID ID `json:"id"`
+}
+
+// JoinGroupRequest How one asks to join.
+type JoinGroupRequest struct {
+	// Note A word to those who decide.
+	Note *string `json:"note,omitempty"`
+}
+
 // JoinPolicy One joins at once, when an admin approves, or only when added.
 type JoinPolicy string
 
@@ -820,6 +1086,15 @@ type JoinRequest struct {
 	// Example: 023pbqc03ztkt
 	GroupID ID `json:"group_id"`
 
+	// Note A word to those who decide.
+	Note string `json:"note"`
+
+	// PendingCount How many wait now; absolute. In the owner's and admins' copies of events only.
+	PendingCount *int `json:"pending_count,omitempty"`
+
+	// State How far a friend request has come. Only a pending one can change.
+	State RequestState `json:"state"`
+
 	// User What anybody signed in may see of a user.
 	User Profile `json:"user"`
 }
@@ -831,6 +1106,9 @@ type Limits struct {
 
 	// InboxRetentionSeconds How long a cursor stays good.
 	InboxRetentionSeconds int64 `json:"inbox_retention_seconds"`
+
+	// MaxAnnouncementLength Characters of a group's announcement.
+	MaxAnnouncementLength int `json:"max_announcement_length"`
 
 	// MaxBodyBytes Bytes of a request's body.
 	MaxBodyBytes int64 `json:"max_body_bytes"`
@@ -844,11 +1122,23 @@ type Limits struct {
 	// MaxEdits How often one message can be edited.
 	MaxEdits int `json:"max_edits"`
 
+	// MaxGroupBans Bans of one group.
+	MaxGroupBans int `json:"max_group_bans"`
+
+	// MaxGroupInvitations Invitations of one group.
+	MaxGroupInvitations int `json:"max_group_invitations"`
+
+	// MaxGroupJoinRequests Join requests that wait, of one group.
+	MaxGroupJoinRequests int `json:"max_group_join_requests"`
+
 	// MaxGroupMembers Members of a group.
 	MaxGroupMembers int `json:"max_group_members"`
 
 	// MaxGroupNameLength Characters of a group's name.
 	MaxGroupNameLength int `json:"max_group_name_length"`
+
+	// MaxGroupsPerUser Groups that one user is a member of.
+	MaxGroupsPerUser int `json:"max_groups_per_user"`
 
 	// MaxIdempotencyKeyBytes Characters of an `Idempotency-Key`.
 	MaxIdempotencyKeyBytes int `json:"max_idempotency_key_bytes"`
@@ -948,6 +1238,9 @@ type Member struct {
 	// Example: 2026-09-01T10:12:00.000Z
 	JoinedAt Time `json:"joined_at"`
 
+	// MutedUntil Null, or past, while the member may send.
+	MutedUntil *Time `json:"muted_until"`
+
 	// Role What a member is in a group, and so what the member may do.
 	Role Role `json:"role"`
 
@@ -962,8 +1255,11 @@ type MemberJoinedData struct {
 	// Example: 023pbqc03ztkt
 	By ID `json:"by"`
 
-	// Group `my_role` is absent for somebody who is no member, and in events, which many read.
+	// Group `my_role` is absent for somebody who is no member, and in events, which many read. `announcement` is null for somebody who is no member.
 	Group Group `json:"group"`
+
+	// MutedUntil A mute that the member had before.
+	MutedUntil *Time `json:"muted_until"`
 
 	// Role What a member is in a group, and so what the member may do.
 	Role Role `json:"role"`
@@ -987,7 +1283,7 @@ type MemberLeftData struct {
 	// MemberCount How many members the group has now.
 	MemberCount int `json:"member_count"`
 
-	// Reason Whether the member left, or was removed by `by`.
+	// Reason Whether the member left, or was removed or banned by `by`.
 	Reason MemberLeftDataReason `json:"reason"`
 
 	// UserID An opaque name; compare it, and nothing else.
@@ -996,7 +1292,7 @@ type MemberLeftData struct {
 	UserID ID `json:"user_id"`
 }
 
-// MemberLeftDataReason Whether the member left, or was removed by `by`.
+// MemberLeftDataReason Whether the member left, or was removed or banned by `by`.
 type MemberLeftDataReason string
 
 // MemberUpdatedData What a member is now.
@@ -1005,6 +1301,12 @@ type MemberUpdatedData struct {
 	//
 	// Example: 023pbqc03ztkt
 	GroupID ID `json:"group_id"`
+
+	// JoinRequestCount In the own copy of somebody who became an admin or the owner: how many wait to be let in.
+	JoinRequestCount *int `json:"join_request_count,omitempty"`
+
+	// MutedUntil Null, or past, while the member may send.
+	MutedUntil *Time `json:"muted_until"`
 
 	// Role What a member is in a group, and so what the member may do.
 	Role Role `json:"role"`
@@ -1042,7 +1344,7 @@ type Message struct {
 	// IdempotencyKey In the sender's own copies only.
 	IdempotencyKey *string `json:"idempotency_key,omitempty"`
 
-	// Kind How a message is to be read. A `custom` one has a `payload` that clients agree on among themselves.
+	// Kind How a message is to be read. A `custom` one has a `payload` that clients agree on among themselves; a `system` one tells what happened to the conversation, and nobody can send it.
 	Kind MessageKind `json:"kind"`
 
 	// Mentions Users who are to be noticed.
@@ -1070,6 +1372,11 @@ type Message struct {
 
 	// Seq The message's number in its conversation, gap-free from 1.
 	Seq int64 `json:"seq"`
+
+	// System What a system message says to programs; its `body` says it to people, in English.
+	//
+	// Example: {"by":"0231rhm05bxze","name":"Chess club","type":"group_renamed","user_ids":[]}
+	System *SystemEvent `json:"system,omitempty"`
 }
 
 // MessageDeletedData Names a message that the user has deleted for themselves.
@@ -1083,7 +1390,7 @@ type MessageDeletedData struct {
 	Seq int64 `json:"seq"`
 }
 
-// MessageKind How a message is to be read. A `custom` one has a `payload` that clients agree on among themselves.
+// MessageKind How a message is to be read. A `custom` one has a `payload` that clients agree on among themselves; a `system` one tells what happened to the conversation, and nobody can send it.
 type MessageKind string
 
 // MessageRef Names a message.
@@ -1117,6 +1424,12 @@ type MessageVersion struct {
 
 	// Version Which one it was, counted from 1.
 	Version int `json:"version"`
+}
+
+// MuteMemberRequest Until when a member is muted.
+type MuteMemberRequest struct {
+	// Until RFC 3339, in the future.
+	Until time.Time `json:"until"`
 }
 
 // Origin Where a forwarded message is from. Which message it was is told within the same conversation only.
@@ -1425,7 +1738,7 @@ type SendMessageRequest struct {
 	// Example: {"conversation_id":"026xbm4035yf0","seq":7}
 	Forward *MessageRef `json:"forward,omitempty"`
 
-	// Kind How a message is to be read. A `custom` one has a `payload` that clients agree on among themselves.
+	// Kind How a message is to be read. A `custom` one has a `payload` that clients agree on among themselves; a `system` one tells what happened to the conversation, and nobody can send it.
 	Kind *MessageKind `json:"kind,omitempty"`
 
 	// Mentions Users of the conversation who are to be noticed.
@@ -1439,6 +1752,11 @@ type SendMessageRequest struct {
 	// ReplyTo The seq of a message in the same conversation.
 	ReplyTo *int64 `json:"reply_to,omitempty"`
 }
+
+// SendPolicy Who may send. With `admins` all but the owner and admins are muted.
+//
+// Example: everyone
+type SendPolicy string
 
 // Seq A number in a conversation, gap-free from 1; 0 is before the first.
 type Seq = int64
@@ -1478,6 +1796,12 @@ type SessionRevokedData struct {
 	//
 	// Example: 023pbqc03ztkt
 	SessionID ID `json:"session_id"`
+}
+
+// SetAnnouncementRequest What is announced.
+type SetAnnouncementRequest struct {
+	// Text At most `max_announcement_length` characters.
+	Text string `json:"text"`
 }
 
 // SetPresenceRequest What this session says of its user from now on.
@@ -1544,6 +1868,28 @@ type Snapshot struct {
 	Me User `json:"me"`
 }
 
+// SystemEvent What a system message says to programs; its `body` says it to people, in English.
+//
+// Example: {"by":"0231rhm05bxze","name":"Chess club","type":"group_renamed","user_ids":[]}
+type SystemEvent struct {
+	// By An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	By ID `json:"by"`
+
+	// Name What the group is called now, after `group_renamed`.
+	Name *string `json:"name,omitempty"`
+
+	// Type What a system message tells of; new ones may come.
+	Type SystemType `json:"type"`
+
+	// UserIds Whom it is about.
+	UserIds []ID `json:"user_ids"`
+}
+
+// SystemType What a system message tells of; new ones may come.
+type SystemType string
+
 // Time RFC 3339 in UTC with milliseconds.
 //
 // Example: 2026-09-01T10:12:00.000Z
@@ -1589,14 +1935,29 @@ type TypingState string
 
 // UpdateGroupRequest What is to change of the group; what is not given stays.
 type UpdateGroupRequest struct {
+	// AddPolicy Who may add members, the owner and admins or every member.
+	//
+	// Example: admins
+	AddPolicy *AddPolicy `json:"add_policy,omitempty"`
+
 	// Description What the group is about.
 	Description *string `json:"description,omitempty"`
+
+	// HistoryForNewcomers Whether those who join from now on see what was said before.
+	//
+	// Example: true
+	HistoryForNewcomers *bool `json:"history_for_newcomers,omitempty"`
 
 	// JoinPolicy One joins at once, when an admin approves, or only when added.
 	JoinPolicy *JoinPolicy `json:"join_policy,omitempty"`
 
 	// Name What the group is called.
 	Name *string `json:"name,omitempty"`
+
+	// SendPolicy Who may send. With `admins` all but the owner and admins are muted.
+	//
+	// Example: everyone
+	SendPolicy *SendPolicy `json:"send_policy,omitempty"`
 
 	// Visibility Public groups are in the directory, private ones are known to their members only.
 	Visibility *Visibility `json:"visibility,omitempty"`

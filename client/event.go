@@ -28,6 +28,14 @@ const (
 	EventMemberLeft           EventType = "member.left"            // MemberLeftData
 	EventMemberUpdated        EventType = "member.updated"         // MemberUpdatedData
 	EventSessionRevoked       EventType = "session.revoked"        // SessionRevokedData
+
+	EventJoinRequestCreated EventType = "join_request.created" // JoinRequest
+	EventJoinRequestUpdated EventType = "join_request.updated" // JoinRequest
+	EventInvitationCreated  EventType = "invitation.created"   // Invitation
+	EventInvitationUpdated  EventType = "invitation.updated"   // Invitation
+	EventInvitationRevoked  EventType = "invitation.revoked"   // InvitationRevokedData
+	EventBanAdded           EventType = "ban.added"            // Ban
+	EventBanRemoved         EventType = "ban.removed"          // BanRemovedData
 )
 
 // The ephemeral events: they have no cursor, are kept nowhere, and may be dropped. Of two about the same user (and conversation)
@@ -94,6 +102,16 @@ func (e Event) Value() any {
 		return valueOf[TypingData](e)
 	case EventPresence:
 		return valueOf[Presence](e)
+	case EventJoinRequestCreated, EventJoinRequestUpdated:
+		return valueOf[JoinRequest](e)
+	case EventInvitationCreated, EventInvitationUpdated:
+		return valueOf[Invitation](e)
+	case EventInvitationRevoked:
+		return valueOf[InvitationRevokedData](e)
+	case EventBanAdded:
+		return valueOf[Ban](e)
+	case EventBanRemoved:
+		return valueOf[BanRemovedData](e)
 	default:
 		return nil
 	}

@@ -59,7 +59,10 @@ type Joined struct {
 
 // JoinGroup joins an open group, or asks the admins of one that takes members by approval.
 func (c *Client) JoinGroup(ctx context.Context, id ID) (Joined, error) {
-	ask := call{method: http.MethodPost, path: groupPath(id) + "/join", repeatable: true}
+	return c.join(ctx, call{method: http.MethodPost, path: groupPath(id) + "/join", repeatable: true})
+}
+
+func (c *Client) join(ctx context.Context, ask call) (Joined, error) {
 	got, err := c.exchange(ctx, ask)
 	if err != nil {
 		return Joined{}, err
@@ -103,13 +106,13 @@ func (c *Client) RemoveMember(ctx context.Context, group, user ID) error {
 	return err
 }
 
-// JoinRequests lists who asks to join, for the owner and admins. Adding the user as a member grants it.
+// JoinRequests lists who asks to join, for the owner and admins.
 func (c *Client) JoinRequests(ctx context.Context, group ID, page Page) (List[JoinRequest], error) {
 	return do[List[JoinRequest]](ctx, c, call{method: http.MethodGet, path: groupPath(group) + "/join-requests", query: page.values()})
 }
 
 // DeclineJoinRequest removes a waiting request to join. For the owner, admins, and the user who asked.
 func (c *Client) DeclineJoinRequest(ctx context.Context, group, user ID) error {
-	_, err := do[done](ctx, c, call{method: http.MethodDelete, path: groupPath(group) + "/join-requests/" + url.PathEscape(user)})
+	_, err := do[done](ctx, c, call{method: http.MethodDelete, path: joinRequestPath(group, user)})
 	return err
 }

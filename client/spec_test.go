@@ -147,8 +147,30 @@ func TestEveryOperationHasACallAndEveryCallIsInTheSpecification(t *testing.T) {
 		"RemoveMember":       func() error { return c.RemoveMember(ctx, id, id) },
 		"JoinRequests":       func() error { _, err := c.JoinRequests(ctx, id, page); return err },
 		"DeclineJoinRequest": func() error { return c.DeclineJoinRequest(ctx, id, id) },
-		"Conversations":      func() error { _, err := c.Conversations(ctx, page); return err },
-		"Conversation":       func() error { _, err := c.Conversation(ctx, id); return err },
+		"AskToJoin":          func() error { _, err := c.AskToJoin(ctx, id, "please"); return err },
+		"AcceptJoinRequest":  func() error { _, err := c.AcceptJoinRequest(ctx, id, id); return err },
+		"MyJoinRequests":     func() error { _, err := c.MyJoinRequests(ctx, page); return err },
+		"CreateInvitation": func() error {
+			made, err := c.CreateInvitation(ctx, id, client.CreateInvitationRequest{MaxUses: new(3)})
+			assert.NotEmpty(t, made.Code)
+			return err
+		},
+		"Invitations":        func() error { _, err := c.Invitations(ctx, id, page); return err },
+		"RevokeInvitation":   func() error { return c.RevokeInvitation(ctx, id, id) },
+		"PreviewInvitation":  func() error { _, err := c.PreviewInvitation(ctx, "code"); return err },
+		"JoinByInvitation":   func() error { _, err := c.JoinByInvitation(ctx, "code"); return err },
+		"SetAnnouncement":    func() error { _, err := c.SetAnnouncement(ctx, id, "Next week."); return err },
+		"RemoveAnnouncement": func() error { return c.RemoveAnnouncement(ctx, id) },
+		"MuteMember": func() error {
+			_, err := c.MuteMember(ctx, id, id, time.Date(2026, 9, 1, 10, 0, 0, 0, time.UTC))
+			return err
+		},
+		"UnmuteMember":  func() error { return c.UnmuteMember(ctx, id, id) },
+		"Bans":          func() error { _, err := c.Bans(ctx, id, page); return err },
+		"BanUser":       func() error { _, err := c.BanUser(ctx, id, id, "Spam."); return err },
+		"LiftBan":       func() error { return c.LiftBan(ctx, id, id) },
+		"Conversations": func() error { _, err := c.Conversations(ctx, page); return err },
+		"Conversation":  func() error { _, err := c.Conversation(ctx, id); return err },
 		"Messages": func() error {
 			history, err := c.Messages(ctx, id, client.HistoryQuery{AfterSeq: new(int64(0)), Limit: 7})
 			assert.True(t, history.HasMoreBefore)

@@ -48,6 +48,7 @@ type Config struct {
 	MaxPageSize      int           // items in one page of a list
 	MaxGroupMembers  int
 	MaxTypingMembers int // of a group in which others are told who types
+	MaxGroupsPerUser int
 
 	// Streams and polls.
 

@@ -151,6 +151,9 @@ func (c *Config) limitSettings() []setting {
 	}, {
 		name: "max-typing-members", fallback: "100", value: intValue[int]{&c.MaxTypingMembers, 0, 1000},
 		usage: "Members up to which a group is told who is typing.",
+	}, {
+		name: "max-groups-per-user", fallback: "1000", value: intValue[int]{&c.MaxGroupsPerUser, 1, 100_000},
+		usage: "Most groups that one user is a member of.",
 	}}
 }
 

@@ -114,6 +114,7 @@ func (w *chaosWorld) audit(ctx context.Context) {
 	for _, g := range w.groups {
 		w.auditOrder(g)
 		w.auditMembership(g)
+		w.auditSystem(g)
 	}
 	for i, p := range w.pairs {
 		for _, side := range []*chaosPerson{p.a, p.b} {
@@ -224,7 +225,7 @@ func (w *chaosWorld) compareHistory(p *chaosPerson, id string, history []client.
 		if event == nil || event.kind != client.EventMessageCreated || event.conversation != id {
 			continue
 		}
-		if n >= len(history) || event.seq != int64(n+1) || event.send == nil || event.send.body != history[n].Body {
+		if n >= len(history) || event.seq != int64(n+1) || event.body != history[n].Body || event.bySystem() != (history[n].System != nil) {
 			w.violate("%s: at %d comes message %d of %s, and the history goes on with %d of %d: %s", p.name(), at+1, event.seq, id, n+1, len(history), event.text)
 			return
 		}
@@ -295,7 +296,7 @@ func (w *chaosWorld) auditCounts(ctx context.Context, i int, histories map[strin
 		history := histories[c.ID]
 		unread := int64(0)
 		for _, m := range history[min(c.ReadSeq, int64(len(history))):] {
-			if m.SenderID != p.id {
+			if m.SenderID != p.id && m.System == nil {
 				unread++
 			}
 		}
@@ -321,7 +322,7 @@ func (w *chaosWorld) auditMarks(p *chaosPerson) {
 	for at, event := range p.events() {
 		switch {
 		case event == nil || away[event.conversation]:
-		case event.kind == client.EventMessageCreated && event.who != p.id:
+		case event.kind == client.EventMessageCreated && event.who != p.id && !event.bySystem():
 			others[event.conversation] = append(others[event.conversation], event.seq)
 		case event.kind == client.EventConversationRead && event.who == p.id:
 			seqs := others[event.conversation]
@@ -413,6 +414,26 @@ func (w *chaosWorld) auditMembership(g *chaosGroup) {
 			if i < at && event.send.began.After(change.done) || i > at && time.Unix(0, event.send.acked.Load()).Before(change.began) {
 				w.violate("group %s: message %d is on the wrong side of %s of %s", g.id, event.seq, kind, change.who.name())
 			}
+		}
+	}
+}
+
+// auditSystem checks that the conversation tells of each change right after the event that does, and of nothing else.
+func (w *chaosWorld) auditSystem(g *chaosGroup) {
+	said := map[client.EventType]client.SystemType{
+		client.EventGroupCreated: client.SystemTypeGroupCreated, client.EventMemberJoined: client.SystemTypeMemberJoined,
+		client.EventMemberLeft: client.SystemTypeMemberRemoved,
+	}
+	reference := groupEvents(g.core[0], g.id)
+	for i, event := range reference {
+		want, changes := said[event.kind]
+		switch {
+		case changes && (i+1 == len(reference) || !reference[i+1].bySystem() || reference[i+1].system.Type != want):
+			w.violate("group %s: after %s comes: %s", g.id, event.text, textAt(reference, i+1))
+		case changes && event.kind != client.EventGroupCreated && (len(reference[i+1].system.UserIds) != 1 || reference[i+1].system.UserIds[0] != event.who):
+			w.violate("group %s: %s is told as: %s", g.id, event.text, reference[i+1].text)
+		case event.bySystem() && (i == 0 || said[reference[i-1].kind] == ""):
+			w.violate("group %s: the system tells of nothing: %s", g.id, event.text)
 		}
 	}
 }

@@ -113,7 +113,12 @@ type chaosEvent struct {
 	who          string
 	send         *chaosSend // nil = no message
 	unread       *int64     // in the reader's own copy of conversation.read
+	body         string     // of a message
+	system       *client.SystemEvent
 }
+
+// bySystem tells whether it is a message that nobody sent.
+func (e *chaosEvent) bySystem() bool { return e.system != nil }
 
 // chaosSend is a message that somebody wants to be sent, once.
 type chaosSend struct {
@@ -201,6 +206,9 @@ func parseEvent(common []byte) (*chaosEvent, error) {
 		SenderID       string               `json:"sender_id"`
 		Group          *struct{ ID string } `json:"group"`
 		User           *struct{ ID string } `json:"user"`
+		Body           string               `json:"body"`
+		Kind           client.MessageKind   `json:"kind"`
+		System         *client.SystemEvent  `json:"system"`
 	}
 	if err := json.Unmarshal(parsed.Data, &data); err != nil {
 		return nil, fmt.Errorf("no event: %.200s: %w", text, err)
@@ -208,7 +216,10 @@ func parseEvent(common []byte) (*chaosEvent, error) {
 	event := &chaosEvent{text: text, kind: parsed.Type, conversation: data.ConversationID, seq: data.Seq, who: data.UserID}
 	switch parsed.Type {
 	case client.EventMessageCreated:
-		event.who = data.SenderID
+		event.who, event.body, event.system = data.SenderID, data.Body, data.System
+		if (data.Kind == client.MessageKindSystem) != (data.System != nil) {
+			return nil, fmt.Errorf("a message of the system that says nothing, or the reverse: %.200s", text)
+		}
 	case client.EventConversationRead:
 		event.seq, event.unread = data.ReadSeq, data.UnreadCount
 	case client.EventGroupCreated:
@@ -227,12 +238,6 @@ func parseEvent(common []byte) (*chaosEvent, error) {
 
 // add notes the first sight of an event. A message must be one that somebody sent, in one place only.
 func (w *chaosWorld) add(event *chaosEvent) *chaosEvent {
-	var data struct {
-		Data struct{ Body string } `json:"data"`
-	}
-	if event.kind == client.EventMessageCreated {
-		_ = json.Unmarshal([]byte("{"+event.text), &data)
-	}
 	at := place2{event.conversation, event.seq}
 	var wrong string
 	w.mu.Lock()
@@ -241,12 +246,15 @@ func (w *chaosWorld) add(event *chaosEvent) *chaosEvent {
 		return known
 	}
 	if event.kind == client.EventMessageCreated {
-		event.send = w.sends[data.Data.Body]
+		if !event.bySystem() {
+			event.send = w.sends[event.body]
+		}
 		other := w.messages[at]
 		w.messages[at] = event
 		switch {
 		case other != nil:
 			wrong = "it is seen in another form too: " + other.text
+		case event.bySystem():
 		case event.send == nil:
 			wrong = "it was sent by nobody"
 		case event.send.from.id != event.who:

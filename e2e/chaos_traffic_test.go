@@ -296,7 +296,7 @@ func (w *chaosWorld) look(ctx context.Context, index int) {
 			continue
 		}
 		w.counts.looked.Add(1)
-		if len(history.Items) != 1 || history.Items[0].Seq != event.seq || event.send == nil || history.Items[0].Body != event.send.body {
+		if len(history.Items) != 1 || history.Items[0].Seq != event.seq || history.Items[0].Body != event.body {
 			w.violate("event %s %d was delivered, and the history does not have it: %s\n  delivered: %s", event.conversation, event.seq, bytes.TrimSpace(answer), event.text)
 		}
 	}

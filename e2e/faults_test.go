@@ -172,7 +172,7 @@ func TestEverythingSurvivesKill(t *testing.T) {
 
 			private := conversationWith(t, alice, bob)
 			sending.kept(bob.history(private), sending.of(private))
-			sending.kept(carol.history(group), sending.of(group))
+			sending.kept(carol.wholeHistory(group), sending.of(group))
 		}
 		// The reader's stream broke three times, and it has everything once and in order.
 		all := bob.everything(500)

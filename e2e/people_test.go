@@ -14,10 +14,13 @@ import (
 	"longwire/client"
 )
 
-// types returns what kinds of events an inbox has.
+// types returns what kinds of events an inbox has. Messages of the system are left out: they come with other events.
 func types(events []client.Event) []client.EventType {
 	var all []client.EventType
 	for _, event := range events {
+		if message, ok := event.Value().(client.Message); ok && message.Kind == client.MessageKindSystem {
+			continue
+		}
 		all = append(all, event.Type)
 	}
 	return all

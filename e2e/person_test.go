@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -171,8 +172,19 @@ func (p *person) everything(limit int) []client.Event {
 	}
 }
 
-// history reads a conversation from its beginning.
+// history reads what people said in a conversation, from its beginning.
 func (p *person) history(conversation string) []client.Message {
+	p.t.Helper()
+	return byPeople(p.wholeHistory(conversation))
+}
+
+// byPeople leaves out what the system says.
+func byPeople(all []client.Message) []client.Message {
+	return slices.DeleteFunc(all, func(message client.Message) bool { return message.Kind == client.MessageKindSystem })
+}
+
+// wholeHistory reads a conversation from its beginning.
+func (p *person) wholeHistory(conversation string) []client.Message {
 	p.t.Helper()
 	var all []client.Message
 	after := int64(0)
@@ -379,8 +391,13 @@ func (i *inbox) nth(kind client.EventType, n int) (found client.Event) {
 	return found
 }
 
-// messages returns the messages that came, of one conversation or, with "", of all.
+// messages returns what people said of what came, in one conversation or, with "", in all.
 func messages(events []client.Event, conversation string) []client.Message {
+	return byPeople(everyMessage(events, conversation))
+}
+
+// everyMessage returns what the system said, too.
+func everyMessage(events []client.Event, conversation string) []client.Message {
 	var all []client.Message
 	for _, event := range events {
 		if message, ok := event.Value().(client.Message); ok && (conversation == "" || message.ConversationID == conversation) {

@@ -114,7 +114,7 @@ func (r *replica) set(c client.Conversation) {
 
 // meet learns about a group that the device did not know: its members and its conversation are asked for, because no event tells them.
 func (r *replica) meet(ctx context.Context, group client.Group) error {
-	group.MyRole = nil
+	group.MyRole, group.JoinRequestCount = nil, nil
 	r.groups[group.ID] = group
 	members := map[string]client.Role{}
 	for member, err := range client.All(ctx, func(ctx context.Context, page client.Page) (client.List[client.Member], error) {
@@ -200,6 +200,7 @@ func (r *replica) applyEvent(ctx context.Context, event client.Event) error {
 	case client.PinChangedData: // pins are no part of what is compared
 	case client.TypingData, client.Presence: // forgotten soon, and kept nowhere
 	case client.SessionRevokedData: // the list of sessions is fetched when somebody looks at it
+	case client.JoinRequest, client.Invitation, client.InvitationRevokedData, client.Ban, client.BanRemovedData: // and so are these
 	default:
 		return fmt.Errorf("nobody knows how to apply %s: %s", event.Type, event.Data)
 	}
@@ -219,7 +220,7 @@ func (r *replica) applyMessage(ctx context.Context, message client.Message) erro
 	if t == nil {
 		return r.meetTalk(ctx, message.ConversationID)
 	}
-	if message.SenderID != r.me {
+	if message.SenderID != r.me && message.Kind != client.MessageKindSystem {
 		t.later[message.Seq] = true
 	}
 	if message.Seq >= t.lastSeq {

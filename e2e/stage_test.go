@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/require"
@@ -29,6 +30,8 @@ const (
 	exampleRequest      = "024ayx4039aaa"
 	exampleSession      = "024zj2w004r88"
 	exampleSeq          = "7" // of the newest message of the conversation
+	exampleInvitation   = "026bq8r05r2a4"
+	exampleCode         = "026bq8r05r2a4k5rkhjoau2x4wwgudnzsfxpzxu"
 )
 
 // standIns says what stands on a stage for a text of the examples.
@@ -42,6 +45,10 @@ func init() { //nolint:gochecknoinits // what makes a thing may itself look for 
 		exampleConversation: func(s *stage) string { return s.conversation() },
 		exampleRequest:      func(s *stage) string { return s.request() },
 		exampleSession:      func(s *stage) string { return s.session() },
+		exampleInvitation:   func(s *stage) string { return s.invitation().ID },
+		exampleCode:         func(s *stage) string { return s.invitation().Code },
+
+		"2026-09-02T10:00:00.000Z": func(*stage) string { return time.Now().Add(time.Hour).UTC().Format(time.RFC3339) },
 
 		"1.k3j9.abcdefgh.42":                   func(s *stage) string { return s.cursor() },
 		"r1.024zj2w004r88.3.kq3v9":             func(s *stage) string { return s.caller.Tokens().Refresh },
@@ -55,8 +62,11 @@ func init() { //nolint:gochecknoinits // what makes a thing may itself look for 
 var pathNames = map[string]string{
 	"users": exampleOther, "friends": exampleOther, "blocks": exampleOther, "members": exampleOther, "join-requests": exampleOther,
 	"groups": exampleGroup, "conversations": exampleConversation, "friend-requests": exampleRequest, "sessions": exampleSession,
-	"messages": exampleSeq, "reactions": "👍",
+	"messages": exampleSeq, "reactions": "👍", "bans": exampleOther,
 }
+
+// ownNames says the same of parameters that stand behind what has two.
+var ownNames = map[string]string{"code": exampleCode, "invitation_id": exampleInvitation}
 
 // fixture is what an operation needs beside what its role arranges and what its examples say. Most need nothing.
 type fixture struct {
@@ -81,6 +91,8 @@ var fixtures = map[string]fixture{
 	"recallMessage":          {prepare: func(s *stage) { s.messageInGroup() }},
 	"pinMessage":             {prepare: func(s *stage) { s.messageInGroup() }},
 	"unpinMessage":           {prepare: func(s *stage) { s.messageInGroup() }},
+	"acceptJoinRequest":      {prepare: func(s *stage) { s.otherAsksToJoin = true }},
+	"liftBan":                {prepare: func(s *stage) { s.otherIsBanned = true }},
 	"removeGroupMember self": {prepare: func(s *stage) { s.stand(exampleOther, s.caller.id) }},
 }
 
@@ -126,6 +138,8 @@ type stage struct {
 	inGroup         bool // the conversation is a group of the caller
 	ownSession      bool
 	otherAsksToJoin bool // the other is no member of the group but waits to be let in
+	otherIsBanned   bool // from the group
+	owner           *person
 }
 
 // roles says what a column of docs/authorization.md means. Each begins with two people who have nothing to do with each other.
@@ -255,10 +269,22 @@ func (s *stage) group() string {
 		_, err := s.other.JoinGroup(ctx, group.ID)
 		require.NoError(s.t, err)
 	}
+	if s.otherIsBanned {
+		_, err := owner.BanUser(ctx, group.ID, s.other.id, "")
+		require.NoError(s.t, err)
+	}
+	s.owner = owner
 	if s.op.Method == http.MethodGet {
 		s.kept[key] = group.ID
 	}
 	return group.ID
+}
+
+// invitation makes one to the group.
+func (s *stage) invitation() client.Invitation {
+	s.t.Helper()
+	group := s.standIn(exampleGroup)
+	return s.owner.invites(group, client.CreateInvitationRequest{})
 }
 
 // conversation returns one with seven messages, as the examples have it.
@@ -431,7 +457,10 @@ func (s *stage) ask(f fixture, wanted parameters) answer {
 	path, before := "", ""
 	for part := range strings.SplitSeq(strings.TrimPrefix(op.Path, "/"), "/") {
 		if strings.HasPrefix(part, "{") {
-			name, known := pathNames[before]
+			name, known := ownNames[strings.Trim(part, "{}")]
+			if !known {
+				name, known = pathNames[before]
+			}
 			require.True(s.t, known, "%s: pathNames does not say what stands behind /%s/", op.OperationID, before)
 			part = s.standIn(name)
 		}

@@ -115,7 +115,11 @@ func (a *traffic) of(conversation string) []client.Message {
 func (a *traffic) reaches(i *inbox, conversation string) {
 	a.t.Helper()
 	acked := a.of(conversation)
-	i.hasMessages(conversation, int(acked[len(acked)-1].Seq))
+	last := acked[len(acked)-1].Seq
+	i.until(fmt.Sprintf("message %d", last), func() bool {
+		got := messages(i.events, conversation)
+		return len(got) > 0 && got[len(got)-1].Seq >= last
+	})
 }
 
 // arrived waits until a reader has all that was acknowledged in the conversations it belongs to, and checks that it has
@@ -125,8 +129,12 @@ func (a *traffic) arrived(p *person, i *inbox, conversations ...string) {
 	for _, conversation := range conversations {
 		acked := a.of(conversation)
 		require.NotEmpty(a.t, acked)
-		history := p.history(conversation)
-		got := i.hasMessages(conversation, len(history))
+		history := p.wholeHistory(conversation)
+		var got []client.Message
+		i.until(fmt.Sprintf("%d messages", len(history)), func() bool {
+			got = everyMessage(i.events, conversation)
+			return len(got) >= len(history)
+		})
 		require.Equal(a.t, bodies(history), bodies(got), i.who)
 		for n, message := range got {
 			require.EqualValues(a.t, n+1, message.Seq, i.who)

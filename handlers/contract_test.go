@@ -203,7 +203,7 @@ func TestEventsAreWhatTheSpecificationSays(t *testing.T) {
 	schema := strictSpec(t).Components.Schemas["Event"].Value
 	count := int64(2)
 	data := map[chat.EventType][]any{
-		chat.MessageCreated:       {message, message.ForOthers(), custom, recalled},
+		chat.MessageCreated:       {message, message.ForOthers(), custom, recalled, saidBySystem},
 		chat.MessageEdited:        {message, custom},
 		chat.MessageRecalled:      {recalled},
 		chat.MessageDeleted:       {chat.MessageDeletedData{ConversationID: bob, Seq: 7}},
@@ -219,10 +219,17 @@ func TestEventsAreWhatTheSpecificationSays(t *testing.T) {
 		chat.GroupDissolved:       {chat.GroupDissolvedData{GroupID: bob}},
 		chat.MemberJoined:         {chat.MemberJoinedData{Group: group, User: profile, Role: chat.RoleMember, By: ada}},
 		chat.MemberLeft:           {chat.MemberLeftData{GroupID: bob, UserID: ada, Reason: "left", By: ada, MemberCount: 1}},
-		chat.MemberUpdated:        {chat.MemberUpdatedData{GroupID: bob, UserID: ada, Role: chat.RoleAdmin}},
+		chat.MemberUpdated:        {chat.MemberUpdatedData{GroupID: bob, UserID: ada, Role: chat.RoleAdmin, JoinRequestCount: &nWaiting}, chat.MemberUpdatedData{GroupID: bob, UserID: ada, Role: chat.RoleMember, MutedUntil: &later}},
 		chat.SessionRevoked:       {chat.SessionRevokedData{SessionID: laptop}},
 		chat.TypingChanged:        {chat.TypingData{ConversationID: bob, UserID: ada, State: chat.TypingStarted}, chat.TypingData{ConversationID: bob, UserID: ada, State: chat.TypingStopped}},
 		chat.PresenceChanged:      {chat.Presence{UserID: ada, State: chat.PresenceOnline}, chat.Presence{UserID: ada, State: chat.PresenceOffline, LastSeenAt: &then}},
+		chat.JoinRequestCreated:   {joining},
+		chat.JoinRequestUpdated:   {chat.JoinRequest{GroupID: bob, User: profile, State: chat.RequestDeclined, CreatedAt: then}},
+		chat.InvitationCreated:    {invitation},
+		chat.InvitationUpdated:    {chat.Invitation{ID: bob, GroupID: bob, Code: "c", CreatedBy: ada, CreatedAt: then}},
+		chat.InvitationRevoked:    {chat.InvitationRevokedData{ID: bob, GroupID: bob}},
+		chat.BanAdded:             {ban},
+		chat.BanRemoved:           {chat.BanRemovedData{GroupID: bob, UserID: ada}},
 	}
 	assert.Len(t, data, len(schema.Discriminator.Mapping))
 	for kind, samples := range data {

@@ -22,6 +22,8 @@ func (a *api) CreateGroup(c echo.Context, params openapi.CreateGroupParams) erro
 	group, replayed, err := a.Service.CreateGroup(c.Request().Context(), callerOf(c), chat.NewGroup{
 		Name: in.Name, Description: valueOf(in.Description), Visibility: chat.Visibility(in.Visibility),
 		JoinPolicy: chat.JoinPolicy(in.JoinPolicy), Members: members, IdempotencyKey: valueOf(params.IdempotencyKey),
+		AddPolicy: chat.AddPolicy(valueOf(in.AddPolicy)), SendPolicy: chat.SendPolicy(valueOf(in.SendPolicy)),
+		HistoryForNewcomers: in.HistoryForNewcomers,
 	})
 	if err != nil {
 		return err
@@ -64,6 +66,8 @@ func (a *api) UpdateGroup(c echo.Context, id string) error {
 	changed, err := a.Service.UpdateGroup(c.Request().Context(), callerOf(c), group, chat.GroupPatch{
 		Name: in.Name, Description: in.Description,
 		Visibility: cast[chat.Visibility](in.Visibility), JoinPolicy: cast[chat.JoinPolicy](in.JoinPolicy),
+		AddPolicy: cast[chat.AddPolicy](in.AddPolicy), SendPolicy: cast[chat.SendPolicy](in.SendPolicy),
+		HistoryForNewcomers: in.HistoryForNewcomers,
 	})
 	return ok(c, changed, err)
 }
@@ -83,7 +87,11 @@ func (a *api) JoinGroup(c echo.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	result, err := a.Service.JoinGroup(c.Request().Context(), callerOf(c), group)
+	var in openapi.JoinGroupRequest
+	if err := decode(c, &in); err != nil {
+		return err
+	}
+	result, err := a.Service.JoinGroup(c.Request().Context(), callerOf(c), group, valueOf(in.Note))
 	if err != nil {
 		return err
 	}

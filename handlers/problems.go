@@ -56,6 +56,12 @@ var problems = map[chat.Code]answer{
 	chat.CodeInternal:              {http.StatusInternalServerError, "Internal error"},
 	chat.CodeOverloaded:            {http.StatusServiceUnavailable, "Overloaded"},
 	chat.CodeUnavailable:           {http.StatusServiceUnavailable, "Unavailable"},
+
+	chat.CodeMuted:             {http.StatusForbidden, "Muted"},
+	chat.CodeBanned:            {http.StatusForbidden, "Banned"},
+	chat.CodeInvitationExpired: {http.StatusConflict, "Invitation expired"},
+	chat.CodeTooManyGroups:     {http.StatusConflict, "In too many groups"},
+	chat.CodeLimitReached:      {http.StatusConflict, "Limit reached"},
 }
 
 // problemTypePrefix makes a code a URI, as RFC 9457 wants it.

@@ -11,6 +11,7 @@ type Service interface {
 	accounts
 	people
 	groups
+	groupRules
 	messages
 	presence
 	singleMessages
@@ -54,7 +55,7 @@ type groups interface {
 	DissolveGroup(ctx context.Context, caller chat.Caller, id chat.ID) error
 	MyGroups(ctx context.Context, caller chat.Caller, page chat.Page) (chat.List[chat.Group], error)
 	FindGroups(ctx context.Context, caller chat.Caller, query string, page chat.Page) (chat.List[chat.Group], error)
-	JoinGroup(ctx context.Context, caller chat.Caller, id chat.ID) (chat.JoinResult, error)
+	JoinGroup(ctx context.Context, caller chat.Caller, id chat.ID, note string) (chat.JoinResult, error)
 	LeaveGroup(ctx context.Context, caller chat.Caller, id chat.ID) error
 	GroupMembers(ctx context.Context, caller chat.Caller, id chat.ID, page chat.Page) (chat.List[chat.Member], error)
 	PutMember(ctx context.Context, caller chat.Caller, group, user chat.ID, role *chat.Role) (chat.Member, bool, error)

@@ -20,9 +20,10 @@ var (
 	session  = chat.Session{ID: laptop, UserID: ada, DeviceName: "Laptop", CreatedAt: then, LastSeenAt: then, ExpiresAt: then, Current: true}
 	request  = chat.FriendRequest{ID: bob, From: me.Profile, To: profile, State: chat.RequestPending, CreatedAt: then, UpdatedAt: then}
 	friend   = chat.Friend{User: profile, Remark: "from the fair", Since: then}
-	group    = chat.Group{ID: bob, Name: "Chess club", Visibility: chat.VisibilityPublic, JoinPolicy: chat.JoinOpen, OwnerID: ada, MemberCount: 2, CreatedAt: then, MyRole: &owner}
-	member   = chat.Member{User: profile, Role: chat.RoleMember, JoinedAt: then}
-	joining  = chat.JoinRequest{GroupID: bob, User: profile, CreatedAt: then}
+	group    = chat.Group{ID: bob, Name: "Chess club", Visibility: chat.VisibilityPublic, JoinPolicy: chat.JoinOpen, OwnerID: ada, MemberCount: 2, CreatedAt: then, AddPolicy: chat.AddByAdmins, SendPolicy: chat.SendByAdmins, Announcement: &chat.GroupAnnouncement{Text: "Next week.", By: ada, At: then}, JoinRequestCount: &nWaiting, MyRole: &owner}
+	nWaiting = 1
+	member   = chat.Member{User: profile, Role: chat.RoleMember, JoinedAt: then, MutedUntil: &later}
+	joining  = chat.JoinRequest{GroupID: bob, User: profile, Note: "please", State: chat.RequestPending, CreatedAt: then, PendingCount: &nWaiting}
 	message  = chat.Message{ConversationID: bob, Seq: 7, SenderID: ada, Kind: chat.KindText, Body: "Hello", ReplyTo: &replyTo, Mentions: []chat.ID{bob}, CreatedAt: then, EditedAt: &then, IdempotencyKey: "k1"}
 	custom   = chat.Message{ConversationID: bob, Seq: 8, SenderID: ada, Kind: chat.KindCustom, Payload: json.RawMessage(`{"a":1}`), Mentions: []chat.ID{}, CreatedAt: then, ForwardedFrom: &chat.Origin{SenderID: bob, CreatedAt: then, ConversationID: bob, Seq: 3}, Reactions: []chat.Reaction{{Emoji: "👍", Count: 2, Mine: true}}}
 	recalled = chat.Message{ConversationID: bob, Seq: 9, SenderID: ada, Kind: chat.KindText, Mentions: []chat.ID{}, CreatedAt: then, Recalled: true, RecalledBy: bob}
@@ -145,7 +146,7 @@ func (d *double) FindGroups(context.Context, chat.Caller, string, chat.Page) (ch
 	return listOf(group), d.called("FindGroups")
 }
 
-func (d *double) JoinGroup(context.Context, chat.Caller, chat.ID) (chat.JoinResult, error) {
+func (d *double) JoinGroup(context.Context, chat.Caller, chat.ID, string) (chat.JoinResult, error) {
 	if d.replayed {
 		return chat.JoinResult{Group: &group}, d.called("JoinGroup")
 	}

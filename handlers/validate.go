@@ -80,6 +80,8 @@ func readPath(c echo.Context) (map[string]string, error) {
 				return nil, invalid([]chat.FieldError{{Field: name, Message: messageBadText}})
 			}
 			params[name] = text
+		case "code":
+			// The service finds out whether it is one.
 		case "seq":
 			if seq, err := strconv.ParseInt(params[name], 10, 64); err != nil || seq < 1 {
 				return nil, chat.NotFound("There is no such message.")

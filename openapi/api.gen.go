@@ -52,6 +52,54 @@ func (e Activity) Valid() bool {
 	}
 }
 
+// Defines values for AddPolicy.
+const (
+	AddPolicyAdmins  AddPolicy = "admins"
+	AddPolicyMembers AddPolicy = "members"
+)
+
+// Valid indicates whether the value is a known member of the AddPolicy enum.
+func (e AddPolicy) Valid() bool {
+	switch e {
+	case AddPolicyAdmins:
+		return true
+	case AddPolicyMembers:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BanAddedEventType.
+const (
+	BanAdded BanAddedEventType = "ban.added"
+)
+
+// Valid indicates whether the value is a known member of the BanAddedEventType enum.
+func (e BanAddedEventType) Valid() bool {
+	switch e {
+	case BanAdded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BanRemovedEventType.
+const (
+	BanRemoved BanRemovedEventType = "ban.removed"
+)
+
+// Valid indicates whether the value is a known member of the BanRemovedEventType enum.
+func (e BanRemovedEventType) Valid() bool {
+	switch e {
+	case BanRemoved:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ConversationKind.
 const (
 	ConversationKindGroup   ConversationKind = "group"
@@ -165,13 +213,13 @@ func (e FriendRequestUpdatedEventType) Valid() bool {
 
 // Defines values for GroupCreatedEventType.
 const (
-	GroupCreated GroupCreatedEventType = "group.created"
+	GroupCreatedEventTypeGroupCreated GroupCreatedEventType = "group.created"
 )
 
 // Valid indicates whether the value is a known member of the GroupCreatedEventType enum.
 func (e GroupCreatedEventType) Valid() bool {
 	switch e {
-	case GroupCreated:
+	case GroupCreatedEventTypeGroupCreated:
 		return true
 	default:
 		return false
@@ -223,6 +271,51 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
+// Defines values for InvitationCreatedEventType.
+const (
+	InvitationCreated InvitationCreatedEventType = "invitation.created"
+)
+
+// Valid indicates whether the value is a known member of the InvitationCreatedEventType enum.
+func (e InvitationCreatedEventType) Valid() bool {
+	switch e {
+	case InvitationCreated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for InvitationRevokedEventType.
+const (
+	InvitationRevoked InvitationRevokedEventType = "invitation.revoked"
+)
+
+// Valid indicates whether the value is a known member of the InvitationRevokedEventType enum.
+func (e InvitationRevokedEventType) Valid() bool {
+	switch e {
+	case InvitationRevoked:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for InvitationUpdatedEventType.
+const (
+	InvitationUpdated InvitationUpdatedEventType = "invitation.updated"
+)
+
+// Valid indicates whether the value is a known member of the InvitationUpdatedEventType enum.
+func (e InvitationUpdatedEventType) Valid() bool {
+	switch e {
+	case InvitationUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for JoinPolicy.
 const (
 	Approval JoinPolicy = "approval"
@@ -244,15 +337,45 @@ func (e JoinPolicy) Valid() bool {
 	}
 }
 
+// Defines values for JoinRequestCreatedEventType.
+const (
+	JoinRequestCreated JoinRequestCreatedEventType = "join_request.created"
+)
+
+// Valid indicates whether the value is a known member of the JoinRequestCreatedEventType enum.
+func (e JoinRequestCreatedEventType) Valid() bool {
+	switch e {
+	case JoinRequestCreated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JoinRequestUpdatedEventType.
+const (
+	JoinRequestUpdated JoinRequestUpdatedEventType = "join_request.updated"
+)
+
+// Valid indicates whether the value is a known member of the JoinRequestUpdatedEventType enum.
+func (e JoinRequestUpdatedEventType) Valid() bool {
+	switch e {
+	case JoinRequestUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MemberJoinedEventType.
 const (
-	MemberJoined MemberJoinedEventType = "member.joined"
+	MemberJoinedEventTypeMemberJoined MemberJoinedEventType = "member.joined"
 )
 
 // Valid indicates whether the value is a known member of the MemberJoinedEventType enum.
 func (e MemberJoinedEventType) Valid() bool {
 	switch e {
-	case MemberJoined:
+	case MemberJoinedEventTypeMemberJoined:
 		return true
 	default:
 		return false
@@ -261,16 +384,19 @@ func (e MemberJoinedEventType) Valid() bool {
 
 // Defines values for MemberLeftDataReason.
 const (
-	Left    MemberLeftDataReason = "left"
-	Removed MemberLeftDataReason = "removed"
+	MemberLeftDataReasonBanned  MemberLeftDataReason = "banned"
+	MemberLeftDataReasonLeft    MemberLeftDataReason = "left"
+	MemberLeftDataReasonRemoved MemberLeftDataReason = "removed"
 )
 
 // Valid indicates whether the value is a known member of the MemberLeftDataReason enum.
 func (e MemberLeftDataReason) Valid() bool {
 	switch e {
-	case Left:
+	case MemberLeftDataReasonBanned:
 		return true
-	case Removed:
+	case MemberLeftDataReasonLeft:
+		return true
+	case MemberLeftDataReasonRemoved:
 		return true
 	default:
 		return false
@@ -279,13 +405,13 @@ func (e MemberLeftDataReason) Valid() bool {
 
 // Defines values for MemberLeftEventType.
 const (
-	MemberLeft MemberLeftEventType = "member.left"
+	MemberLeftEventTypeMemberLeft MemberLeftEventType = "member.left"
 )
 
 // Valid indicates whether the value is a known member of the MemberLeftEventType enum.
 func (e MemberLeftEventType) Valid() bool {
 	switch e {
-	case MemberLeft:
+	case MemberLeftEventTypeMemberLeft:
 		return true
 	default:
 		return false
@@ -355,6 +481,7 @@ func (e MessageEditedEventType) Valid() bool {
 // Defines values for MessageKind.
 const (
 	Custom MessageKind = "custom"
+	System MessageKind = "system"
 	Text   MessageKind = "text"
 )
 
@@ -362,6 +489,8 @@ const (
 func (e MessageKind) Valid() bool {
 	switch e {
 	case Custom:
+		return true
+	case System:
 		return true
 	case Text:
 		return true
@@ -460,6 +589,7 @@ func (e PresenceVisibility) Valid() bool {
 // Defines values for ProblemCode.
 const (
 	ProblemCodeAlreadyFriends        ProblemCode = "already_friends"
+	ProblemCodeBanned                ProblemCode = "banned"
 	ProblemCodeConflict              ProblemCode = "conflict"
 	ProblemCodeForbidden             ProblemCode = "forbidden"
 	ProblemCodeGroupFull             ProblemCode = "group_full"
@@ -467,14 +597,18 @@ const (
 	ProblemCodeInternal              ProblemCode = "internal"
 	ProblemCodeInvalidCredentials    ProblemCode = "invalid_credentials"
 	ProblemCodeInvalidCursor         ProblemCode = "invalid_cursor"
+	ProblemCodeInvitationExpired     ProblemCode = "invitation_expired"
+	ProblemCodeLimitReached          ProblemCode = "limit_reached"
 	ProblemCodeMalformedJson         ProblemCode = "malformed_json"
 	ProblemCodeMethodNotAllowed      ProblemCode = "method_not_allowed"
+	ProblemCodeMuted                 ProblemCode = "muted"
 	ProblemCodeNotFound              ProblemCode = "not_found"
 	ProblemCodeOverloaded            ProblemCode = "overloaded"
 	ProblemCodePayloadTooLarge       ProblemCode = "payload_too_large"
 	ProblemCodeRateLimited           ProblemCode = "rate_limited"
 	ProblemCodeRecipientNotAccepting ProblemCode = "recipient_not_accepting"
 	ProblemCodeSessionEnded          ProblemCode = "session_ended"
+	ProblemCodeTooManyGroups         ProblemCode = "too_many_groups"
 	ProblemCodeTooManyStreams        ProblemCode = "too_many_streams"
 	ProblemCodeUnauthenticated       ProblemCode = "unauthenticated"
 	ProblemCodeUnavailable           ProblemCode = "unavailable"
@@ -487,6 +621,8 @@ const (
 func (e ProblemCode) Valid() bool {
 	switch e {
 	case ProblemCodeAlreadyFriends:
+		return true
+	case ProblemCodeBanned:
 		return true
 	case ProblemCodeConflict:
 		return true
@@ -502,9 +638,15 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeInvalidCursor:
 		return true
+	case ProblemCodeInvitationExpired:
+		return true
+	case ProblemCodeLimitReached:
+		return true
 	case ProblemCodeMalformedJson:
 		return true
 	case ProblemCodeMethodNotAllowed:
+		return true
+	case ProblemCodeMuted:
 		return true
 	case ProblemCodeNotFound:
 		return true
@@ -517,6 +659,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeRecipientNotAccepting:
 		return true
 	case ProblemCodeSessionEnded:
+		return true
+	case ProblemCodeTooManyGroups:
 		return true
 	case ProblemCodeTooManyStreams:
 		return true
@@ -616,6 +760,24 @@ func (e Role) Valid() bool {
 	}
 }
 
+// Defines values for SendPolicy.
+const (
+	SendPolicyAdmins   SendPolicy = "admins"
+	SendPolicyEveryone SendPolicy = "everyone"
+)
+
+// Valid indicates whether the value is a known member of the SendPolicy enum.
+func (e SendPolicy) Valid() bool {
+	switch e {
+	case SendPolicyAdmins:
+		return true
+	case SendPolicyEveryone:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SessionRevokedEventType.
 const (
 	SessionRevoked SessionRevokedEventType = "session.revoked"
@@ -640,6 +802,42 @@ const (
 func (e SignInTokenType) Valid() bool {
 	switch e {
 	case Bearer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SystemType.
+const (
+	SystemTypeAnnouncementChanged SystemType = "announcement_changed"
+	SystemTypeGroupCreated        SystemType = "group_created"
+	SystemTypeGroupRenamed        SystemType = "group_renamed"
+	SystemTypeMemberBanned        SystemType = "member_banned"
+	SystemTypeMemberJoined        SystemType = "member_joined"
+	SystemTypeMemberLeft          SystemType = "member_left"
+	SystemTypeMemberRemoved       SystemType = "member_removed"
+	SystemTypeOwnerChanged        SystemType = "owner_changed"
+)
+
+// Valid indicates whether the value is a known member of the SystemType enum.
+func (e SystemType) Valid() bool {
+	switch e {
+	case SystemTypeAnnouncementChanged:
+		return true
+	case SystemTypeGroupCreated:
+		return true
+	case SystemTypeGroupRenamed:
+		return true
+	case SystemTypeMemberBanned:
+		return true
+	case SystemTypeMemberJoined:
+		return true
+	case SystemTypeMemberLeft:
+		return true
+	case SystemTypeMemberRemoved:
+		return true
+	case SystemTypeOwnerChanged:
 		return true
 	default:
 		return false
@@ -724,6 +922,111 @@ type AckRequest struct {
 // Activity What a stream or a poll says of its user: `active`, the user looks at it; `background`, it is open but out of sight; `none`, it does not count.
 type Activity string
 
+// AddPolicy Who may add members, the owner and admins or every member.
+//
+// Example: admins
+type AddPolicy string
+
+// Ban Somebody is kept out of a group.
+type Ban struct {
+	// BannedAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	BannedAt Time `json:"banned_at"`
+
+	// BannedBy An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	BannedBy Id `json:"banned_by"`
+
+	// GroupId An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	GroupId Id `json:"group_id"`
+
+	// Reason For the owner and admins; may be empty.
+	Reason string `json:"reason"`
+
+	// User What anybody signed in may see of a user.
+	User Profile `json:"user"`
+}
+
+// BanAddedEvent Somebody was banned from a group that the user manages.
+//
+// Example: {"at":"2026-09-01T10:18:00.000Z","cursor":"1.k3j9.abcdefgh.61","data":{"banned_at":"2026-09-01T10:18:00.000Z","banned_by":"0231rhm05bxze","group_id":"0268rec05h624","reason":"Spam.","user":{"avatar_url":null,"display_name":"Bob","id":"023pbqc03ztkt","username":"bob"}},"type":"ban.added"}
+type BanAddedEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
+	//
+	// Example: 1.k3j9.abcdefgh.42
+	Cursor Cursor `json:"cursor"`
+
+	// Data Somebody is kept out of a group.
+	Data Ban `json:"data"`
+
+	// Type Which event this is.
+	Type BanAddedEventType `json:"type"`
+}
+
+// BanAddedEventType Which event this is.
+type BanAddedEventType string
+
+// BanList A part of the bans.
+type BanList struct {
+	// Items The entries of this part.
+	Items []Ban `json:"items"`
+
+	// Next Give it back as `after` for the following part; null = this is the last.
+	Next *string `json:"next"`
+}
+
+// BanRemovedData Who is banned no more.
+type BanRemovedData struct {
+	// GroupId An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	GroupId Id `json:"group_id"`
+
+	// UserId An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	UserId Id `json:"user_id"`
+}
+
+// BanRemovedEvent A ban was lifted.
+//
+// Example: {"at":"2026-09-01T10:19:00.000Z","cursor":"1.k3j9.abcdefgh.62","data":{"group_id":"0268rec05h624","user_id":"023pbqc03ztkt"},"type":"ban.removed"}
+type BanRemovedEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
+	//
+	// Example: 1.k3j9.abcdefgh.42
+	Cursor Cursor `json:"cursor"`
+
+	// Data Who is banned no more.
+	Data BanRemovedData `json:"data"`
+
+	// Type Which event this is.
+	Type BanRemovedEventType `json:"type"`
+}
+
+// BanRemovedEventType Which event this is.
+type BanRemovedEventType string
+
+// BanUserRequest Why somebody is banned.
+type BanUserRequest struct {
+	// Reason For the owner and admins to remember.
+	Reason *string `json:"reason,omitempty"`
+}
+
 // Block One entry of a user's list of blocked users.
 type Block struct {
 	// Since RFC 3339 in UTC with milliseconds.
@@ -746,7 +1049,7 @@ type BlockList struct {
 
 // Conversation Private ones have `peer` and `peer_read_seq`, groups have `group`.
 type Conversation struct {
-	// Group `my_role` is absent for somebody who is no member, and in events, which many read.
+	// Group `my_role` is absent for somebody who is no member, and in events, which many read. `announcement` is null for somebody who is no member.
 	Group *Group `json:"group,omitempty"`
 
 	// Id An opaque name; compare it, and nothing else.
@@ -780,7 +1083,7 @@ type Conversation struct {
 	// ReadSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	ReadSeq Seq `json:"read_seq"`
 
-	// UnreadCount Others' messages after `read_seq`; counting stops at `max_unread_count`.
+	// UnreadCount Others' messages after `read_seq`, without what the system says; counting stops at `max_unread_count`.
 	UnreadCount int64 `json:"unread_count"`
 }
 
@@ -844,8 +1147,18 @@ type ConversationReadEventType string
 
 // CreateGroupRequest What a group is made of.
 type CreateGroupRequest struct {
+	// AddPolicy Who may add members, the owner and admins or every member.
+	//
+	// Example: admins
+	AddPolicy *AddPolicy `json:"add_policy,omitempty"`
+
 	// Description What the group is about.
 	Description *string `json:"description,omitempty"`
+
+	// HistoryForNewcomers Whether those who join from now on see what was said before; true unless given.
+	//
+	// Example: true
+	HistoryForNewcomers *bool `json:"history_for_newcomers,omitempty"`
 
 	// JoinPolicy One joins at once, when an admin approves, or only when added.
 	JoinPolicy JoinPolicy `json:"join_policy"`
@@ -856,8 +1169,22 @@ type CreateGroupRequest struct {
 	// Name What the group is called.
 	Name string `json:"name"`
 
+	// SendPolicy Who may send. With `admins` all but the owner and admins are muted.
+	//
+	// Example: everyone
+	SendPolicy *SendPolicy `json:"send_policy,omitempty"`
+
 	// Visibility Public groups are in the directory, private ones are known to their members only.
 	Visibility Visibility `json:"visibility"`
+}
+
+// CreateInvitationRequest How long an invitation is good, and for how many.
+type CreateInvitationRequest struct {
+	// ExpiresIn Seconds until it expires; without it, never.
+	ExpiresIn *int64 `json:"expires_in,omitempty"`
+
+	// MaxUses How many may join by it; without it, any number.
+	MaxUses *int `json:"max_uses,omitempty"`
 }
 
 // Cursor A position in one user's inbox; opaque text that is good on every node and transport.
@@ -1096,8 +1423,14 @@ type FriendRequestUpdatedEvent struct {
 // FriendRequestUpdatedEventType Which event this is.
 type FriendRequestUpdatedEventType string
 
-// Group `my_role` is absent for somebody who is no member, and in events, which many read.
+// Group `my_role` is absent for somebody who is no member, and in events, which many read. `announcement` is null for somebody who is no member.
 type Group struct {
+	// AddPolicy Who may add members, the owner and admins or every member.
+	//
+	// Example: admins
+	AddPolicy    AddPolicy          `json:"add_policy"`
+	Announcement *GroupAnnouncement `json:"announcement"`
+
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
@@ -1106,6 +1439,11 @@ type Group struct {
 	// Description What the group is about; may be empty.
 	Description string `json:"description"`
 
+	// HistoryForNewcomers Whether those who join from now on see what was said before.
+	//
+	// Example: true
+	HistoryForNewcomers bool `json:"history_for_newcomers"`
+
 	// Id An opaque name; compare it, and nothing else.
 	//
 	// Example: 023pbqc03ztkt
@@ -1113,6 +1451,9 @@ type Group struct {
 
 	// JoinPolicy One joins at once, when an admin approves, or only when added.
 	JoinPolicy JoinPolicy `json:"join_policy"`
+
+	// JoinRequestCount How many wait to be let in. For the owner and admins; absent for others, and in events.
+	JoinRequestCount *int `json:"join_request_count,omitempty"`
 
 	// MemberCount How many members the group has.
 	MemberCount int `json:"member_count"`
@@ -1128,13 +1469,34 @@ type Group struct {
 	// Example: 023pbqc03ztkt
 	OwnerId Id `json:"owner_id"`
 
+	// SendPolicy Who may send. With `admins` all but the owner and admins are muted.
+	//
+	// Example: everyone
+	SendPolicy SendPolicy `json:"send_policy"`
+
 	// Visibility Public groups are in the directory, private ones are known to their members only.
 	Visibility Visibility `json:"visibility"`
 }
 
+// GroupAnnouncement A text that stays on top of a group.
+type GroupAnnouncement struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// By An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	By Id `json:"by"`
+
+	// Text What is announced.
+	Text string `json:"text"`
+}
+
 // GroupCreatedEvent The user is in a new group.
 //
-// Example: {"at":"2026-09-01T10:10:00.000Z","cursor":"1.k3j9.abcdefgh.48","data":{"created_at":"2026-09-01T10:10:00.000Z","description":"Tuesdays at eight","id":"0268rec05h624","join_policy":"open","member_count":2,"name":"Chess club","owner_id":"0231rhm05bxze","visibility":"public"},"type":"group.created"}
+// Example: {"at":"2026-09-01T10:10:00.000Z","cursor":"1.k3j9.abcdefgh.48","data":{"add_policy":"admins","announcement":null,"created_at":"2026-09-01T10:10:00.000Z","description":"Tuesdays at eight","history_for_newcomers":true,"id":"0268rec05h624","join_policy":"open","member_count":2,"name":"Chess club","owner_id":"0231rhm05bxze","send_policy":"everyone","visibility":"public"},"type":"group.created"}
 type GroupCreatedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -1146,7 +1508,7 @@ type GroupCreatedEvent struct {
 	// Example: 1.k3j9.abcdefgh.42
 	Cursor Cursor `json:"cursor"`
 
-	// Data `my_role` is absent for somebody who is no member, and in events, which many read.
+	// Data `my_role` is absent for somebody who is no member, and in events, which many read. `announcement` is null for somebody who is no member.
 	Data Group `json:"data"`
 
 	// Type Which event this is.
@@ -1199,7 +1561,7 @@ type GroupList struct {
 
 // GroupUpdatedEvent A group of the user has changed.
 //
-// Example: {"at":"2026-09-01T10:11:00.000Z","cursor":"1.k3j9.abcdefgh.49","data":{"created_at":"2026-09-01T10:10:00.000Z","description":"Wednesdays at eight","id":"0268rec05h624","join_policy":"open","member_count":2,"name":"Chess club","owner_id":"0231rhm05bxze","visibility":"public"},"type":"group.updated"}
+// Example: {"at":"2026-09-01T10:11:00.000Z","cursor":"1.k3j9.abcdefgh.49","data":{"add_policy":"admins","announcement":null,"created_at":"2026-09-01T10:10:00.000Z","description":"Wednesdays at eight","history_for_newcomers":true,"id":"0268rec05h624","join_policy":"open","member_count":2,"name":"Chess club","owner_id":"0231rhm05bxze","send_policy":"everyone","visibility":"public"},"type":"group.updated"}
 type GroupUpdatedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -1211,7 +1573,7 @@ type GroupUpdatedEvent struct {
 	// Example: 1.k3j9.abcdefgh.42
 	Cursor Cursor `json:"cursor"`
 
-	// Data `my_role` is absent for somebody who is no member, and in events, which many read.
+	// Data `my_role` is absent for somebody who is no member, and in events, which many read. `announcement` is null for somebody who is no member.
 	Data Group `json:"data"`
 
 	// Type Which event this is.
@@ -1265,6 +1627,153 @@ type InboxToken struct {
 	Token string `json:"token"`
 }
 
+// Invitation A code by which others join a group.
+type Invitation struct {
+	// Code What others join by; who has it may join.
+	Code string `json:"code"`
+
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	CreatedAt Time `json:"created_at"`
+
+	// CreatedBy An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	CreatedBy Id `json:"created_by"`
+
+	// ExpiresAt Null = never.
+	ExpiresAt *Time `json:"expires_at"`
+
+	// GroupId An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	GroupId Id `json:"group_id"`
+
+	// Id An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	Id Id `json:"id"`
+
+	// MaxUses Null = any number.
+	MaxUses *int `json:"max_uses"`
+
+	// Uses How many joined by it.
+	Uses int `json:"uses"`
+}
+
+// InvitationCreatedEvent There is an invitation to a group that the user manages.
+//
+// Example: {"at":"2026-09-01T10:12:00.000Z","cursor":"1.k3j9.abcdefgh.58","data":{"code":"026bq8r05r2a4k5rkhjoau2x4wwgudnzsfxpzxu","created_at":"2026-09-01T10:12:00.000Z","created_by":"0231rhm05bxze","expires_at":"2026-09-02T10:12:00.000Z","group_id":"0268rec05h624","id":"026bq8r05r2a4","max_uses":10,"uses":0},"type":"invitation.created"}
+type InvitationCreatedEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
+	//
+	// Example: 1.k3j9.abcdefgh.42
+	Cursor Cursor `json:"cursor"`
+
+	// Data A code by which others join a group.
+	Data Invitation `json:"data"`
+
+	// Type Which event this is.
+	Type InvitationCreatedEventType `json:"type"`
+}
+
+// InvitationCreatedEventType Which event this is.
+type InvitationCreatedEventType string
+
+// InvitationList A part of the invitations.
+type InvitationList struct {
+	// Items The entries of this part.
+	Items []Invitation `json:"items"`
+
+	// Next Give it back as `after` for the following part; null = this is the last.
+	Next *string `json:"next"`
+}
+
+// InvitationPreview What joining by an invitation leads to.
+type InvitationPreview struct {
+	// ExpiresAt Null = never.
+	ExpiresAt *Time `json:"expires_at"`
+
+	// Group `my_role` is absent for somebody who is no member, and in events, which many read. `announcement` is null for somebody who is no member.
+	Group Group `json:"group"`
+
+	// InvitedBy What anybody signed in may see of a user.
+	InvitedBy Profile `json:"invited_by"`
+}
+
+// InvitationRevokedData Which invitation is good no more.
+type InvitationRevokedData struct {
+	// GroupId An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	GroupId Id `json:"group_id"`
+
+	// Id An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	Id Id `json:"id"`
+}
+
+// InvitationRevokedEvent An invitation is good no more.
+//
+// Example: {"at":"2026-09-01T10:14:00.000Z","cursor":"1.k3j9.abcdefgh.60","data":{"group_id":"0268rec05h624","id":"026bq8r05r2a4"},"type":"invitation.revoked"}
+type InvitationRevokedEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
+	//
+	// Example: 1.k3j9.abcdefgh.42
+	Cursor Cursor `json:"cursor"`
+
+	// Data Which invitation is good no more.
+	Data InvitationRevokedData `json:"data"`
+
+	// Type Which event this is.
+	Type InvitationRevokedEventType `json:"type"`
+}
+
+// InvitationRevokedEventType Which event this is.
+type InvitationRevokedEventType string
+
+// InvitationUpdatedEvent Somebody joined by an invitation.
+//
+// Example: {"at":"2026-09-01T10:13:00.000Z","cursor":"1.k3j9.abcdefgh.59","data":{"code":"026bq8r05r2a4k5rkhjoau2x4wwgudnzsfxpzxu","created_at":"2026-09-01T10:12:00.000Z","created_by":"0231rhm05bxze","expires_at":"2026-09-02T10:12:00.000Z","group_id":"0268rec05h624","id":"026bq8r05r2a4","max_uses":10,"uses":1},"type":"invitation.updated"}
+type InvitationUpdatedEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
+	//
+	// Example: 1.k3j9.abcdefgh.42
+	Cursor Cursor `json:"cursor"`
+
+	// Data A code by which others join a group.
+	Data Invitation `json:"data"`
+
+	// Type Which event this is.
+	Type InvitationUpdatedEventType `json:"type"`
+}
+
+// InvitationUpdatedEventType Which event this is.
+type InvitationUpdatedEventType string
+
+// JoinGroupRequest How one asks to join.
+type JoinGroupRequest struct {
+	// Note A word to those who decide.
+	Note *string `json:"note,omitempty"`
+}
+
 // JoinPolicy One joins at once, when an admin approves, or only when added.
 type JoinPolicy string
 
@@ -1280,9 +1789,42 @@ type JoinRequest struct {
 	// Example: 023pbqc03ztkt
 	GroupId Id `json:"group_id"`
 
+	// Note A word to those who decide.
+	Note string `json:"note"`
+
+	// PendingCount How many wait now; absolute. In the owner's and admins' copies of events only.
+	PendingCount *int `json:"pending_count,omitempty"`
+
+	// State How far a friend request has come. Only a pending one can change.
+	State RequestState `json:"state"`
+
 	// User What anybody signed in may see of a user.
 	User Profile `json:"user"`
 }
+
+// JoinRequestCreatedEvent Somebody asks to be let into a group, be it the user.
+//
+// Example: {"at":"2026-09-01T10:16:00.000Z","cursor":"1.k3j9.abcdefgh.56","data":{"created_at":"2026-09-01T10:16:00.000Z","group_id":"0268rec05h624","note":"We met at the fair.","pending_count":1,"state":"pending","user":{"avatar_url":null,"display_name":"Bob","id":"023pbqc03ztkt","username":"bob"}},"type":"join_request.created"}
+type JoinRequestCreatedEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
+	//
+	// Example: 1.k3j9.abcdefgh.42
+	Cursor Cursor `json:"cursor"`
+
+	// Data Somebody waits to be let into a group.
+	Data JoinRequest `json:"data"`
+
+	// Type Which event this is.
+	Type JoinRequestCreatedEventType `json:"type"`
+}
+
+// JoinRequestCreatedEventType Which event this is.
+type JoinRequestCreatedEventType string
 
 // JoinRequestList A part of a list of join requests.
 type JoinRequestList struct {
@@ -1293,6 +1835,30 @@ type JoinRequestList struct {
 	Next *string `json:"next"`
 }
 
+// JoinRequestUpdatedEvent A join request was settled.
+//
+// Example: {"at":"2026-09-01T10:17:00.000Z","cursor":"1.k3j9.abcdefgh.57","data":{"created_at":"2026-09-01T10:16:00.000Z","group_id":"0268rec05h624","note":"We met at the fair.","pending_count":0,"state":"accepted","user":{"avatar_url":null,"display_name":"Bob","id":"023pbqc03ztkt","username":"bob"}},"type":"join_request.updated"}
+type JoinRequestUpdatedEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
+	//
+	// Example: 1.k3j9.abcdefgh.42
+	Cursor Cursor `json:"cursor"`
+
+	// Data Somebody waits to be let into a group.
+	Data JoinRequest `json:"data"`
+
+	// Type Which event this is.
+	Type JoinRequestUpdatedEventType `json:"type"`
+}
+
+// JoinRequestUpdatedEventType Which event this is.
+type JoinRequestUpdatedEventType string
+
 // Limits Every limit that is in force. More may come.
 type Limits struct {
 	// HeartbeatSeconds The longest silence on a stream.
@@ -1300,6 +1866,9 @@ type Limits struct {
 
 	// InboxRetentionSeconds How long a cursor stays good.
 	InboxRetentionSeconds int64 `json:"inbox_retention_seconds"`
+
+	// MaxAnnouncementLength Characters of a group's announcement.
+	MaxAnnouncementLength int `json:"max_announcement_length"`
 
 	// MaxBodyBytes Bytes of a request's body.
 	MaxBodyBytes int64 `json:"max_body_bytes"`
@@ -1313,11 +1882,23 @@ type Limits struct {
 	// MaxEdits How often one message can be edited.
 	MaxEdits int `json:"max_edits"`
 
+	// MaxGroupBans Bans of one group.
+	MaxGroupBans int `json:"max_group_bans"`
+
+	// MaxGroupInvitations Invitations of one group.
+	MaxGroupInvitations int `json:"max_group_invitations"`
+
+	// MaxGroupJoinRequests Join requests that wait, of one group.
+	MaxGroupJoinRequests int `json:"max_group_join_requests"`
+
 	// MaxGroupMembers Members of a group.
 	MaxGroupMembers int `json:"max_group_members"`
 
 	// MaxGroupNameLength Characters of a group's name.
 	MaxGroupNameLength int `json:"max_group_name_length"`
+
+	// MaxGroupsPerUser Groups that one user is a member of.
+	MaxGroupsPerUser int `json:"max_groups_per_user"`
 
 	// MaxIdempotencyKeyBytes Characters of an `Idempotency-Key`.
 	MaxIdempotencyKeyBytes int `json:"max_idempotency_key_bytes"`
@@ -1417,6 +1998,9 @@ type Member struct {
 	// Example: 2026-09-01T10:12:00.000Z
 	JoinedAt Time `json:"joined_at"`
 
+	// MutedUntil Null, or past, while the member may send.
+	MutedUntil *Time `json:"muted_until"`
+
 	// Role What a member is in a group, and so what the member may do.
 	Role Role `json:"role"`
 
@@ -1431,8 +2015,11 @@ type MemberJoinedData struct {
 	// Example: 023pbqc03ztkt
 	By Id `json:"by"`
 
-	// Group `my_role` is absent for somebody who is no member, and in events, which many read.
+	// Group `my_role` is absent for somebody who is no member, and in events, which many read. `announcement` is null for somebody who is no member.
 	Group Group `json:"group"`
+
+	// MutedUntil A mute that the member had before.
+	MutedUntil *Time `json:"muted_until"`
 
 	// Role What a member is in a group, and so what the member may do.
 	Role Role `json:"role"`
@@ -1443,7 +2030,7 @@ type MemberJoinedData struct {
 
 // MemberJoinedEvent Somebody came into a group of the user, be it the user.
 //
-// Example: {"at":"2026-09-01T10:13:00.000Z","cursor":"1.k3j9.abcdefgh.50","data":{"by":"025m58m02ft28","group":{"created_at":"2026-09-01T10:10:00.000Z","description":"Wednesdays at eight","id":"0268rec05h624","join_policy":"open","member_count":3,"name":"Chess club","owner_id":"0231rhm05bxze","visibility":"public"},"role":"member","user":{"avatar_url":null,"display_name":"Cleo","id":"025m58m02ft28","username":"cleo"}},"type":"member.joined"}
+// Example: {"at":"2026-09-01T10:13:00.000Z","cursor":"1.k3j9.abcdefgh.50","data":{"by":"025m58m02ft28","group":{"add_policy":"admins","announcement":null,"created_at":"2026-09-01T10:10:00.000Z","description":"Wednesdays at eight","history_for_newcomers":true,"id":"0268rec05h624","join_policy":"open","member_count":3,"name":"Chess club","owner_id":"0231rhm05bxze","send_policy":"everyone","visibility":"public"},"muted_until":null,"role":"member","user":{"avatar_url":null,"display_name":"Cleo","id":"025m58m02ft28","username":"cleo"}},"type":"member.joined"}
 type MemberJoinedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -1480,7 +2067,7 @@ type MemberLeftData struct {
 	// MemberCount How many members the group has now.
 	MemberCount int `json:"member_count"`
 
-	// Reason Whether the member left, or was removed by `by`.
+	// Reason Whether the member left, or was removed or banned by `by`.
 	Reason MemberLeftDataReason `json:"reason"`
 
 	// UserId An opaque name; compare it, and nothing else.
@@ -1489,7 +2076,7 @@ type MemberLeftData struct {
 	UserId Id `json:"user_id"`
 }
 
-// MemberLeftDataReason Whether the member left, or was removed by `by`.
+// MemberLeftDataReason Whether the member left, or was removed or banned by `by`.
 type MemberLeftDataReason string
 
 // MemberLeftEvent Somebody is no member of a group any more, be it the user.
@@ -1532,6 +2119,12 @@ type MemberUpdatedData struct {
 	// Example: 023pbqc03ztkt
 	GroupId Id `json:"group_id"`
 
+	// JoinRequestCount In the own copy of somebody who became an admin or the owner: how many wait to be let in.
+	JoinRequestCount *int `json:"join_request_count,omitempty"`
+
+	// MutedUntil Null, or past, while the member may send.
+	MutedUntil *Time `json:"muted_until"`
+
 	// Role What a member is in a group, and so what the member may do.
 	Role Role `json:"role"`
 
@@ -1543,7 +2136,7 @@ type MemberUpdatedData struct {
 
 // MemberUpdatedEvent A member of a group has another role.
 //
-// Example: {"at":"2026-09-01T10:14:00.000Z","cursor":"1.k3j9.abcdefgh.51","data":{"group_id":"0268rec05h624","role":"admin","user_id":"025m58m02ft28"},"type":"member.updated"}
+// Example: {"at":"2026-09-01T10:14:00.000Z","cursor":"1.k3j9.abcdefgh.51","data":{"group_id":"0268rec05h624","join_request_count":1,"muted_until":null,"role":"admin","user_id":"025m58m02ft28"},"type":"member.updated"}
 type MemberUpdatedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -1592,7 +2185,7 @@ type Message struct {
 	// IdempotencyKey In the sender's own copies only.
 	IdempotencyKey *string `json:"idempotency_key,omitempty"`
 
-	// Kind How a message is to be read. A `custom` one has a `payload` that clients agree on among themselves.
+	// Kind How a message is to be read. A `custom` one has a `payload` that clients agree on among themselves; a `system` one tells what happened to the conversation, and nobody can send it.
 	Kind MessageKind `json:"kind"`
 
 	// Mentions Users who are to be noticed.
@@ -1620,6 +2213,11 @@ type Message struct {
 
 	// Seq The message's number in its conversation, gap-free from 1.
 	Seq int64 `json:"seq"`
+
+	// System What a system message says to programs; its `body` says it to people, in English.
+	//
+	// Example: {"by":"0231rhm05bxze","name":"Chess club","type":"group_renamed","user_ids":[]}
+	System *SystemEvent `json:"system,omitempty"`
 }
 
 // MessageCreatedEvent A message came into one of the user's conversations, be it the user's own.
@@ -1705,7 +2303,7 @@ type MessageEditedEvent struct {
 // MessageEditedEventType Which event this is.
 type MessageEditedEventType string
 
-// MessageKind How a message is to be read. A `custom` one has a `payload` that clients agree on among themselves.
+// MessageKind How a message is to be read. A `custom` one has a `payload` that clients agree on among themselves; a `system` one tells what happened to the conversation, and nobody can send it.
 type MessageKind string
 
 // MessageRecalledEvent Says that a message was recalled, and shows what is left.
@@ -1772,6 +2370,12 @@ type MessageVersionList struct {
 
 	// Next Always null.
 	Next *string `json:"next"`
+}
+
+// MuteMemberRequest Until when a member is muted.
+type MuteMemberRequest struct {
+	// Until RFC 3339, in the future.
+	Until time.Time `json:"until"`
 }
 
 // Origin Where a forwarded message is from. Which message it was is told within the same conversation only.
@@ -2179,7 +2783,7 @@ type SendMessageRequest struct {
 	// Example: {"conversation_id":"026xbm4035yf0","seq":7}
 	Forward *MessageRef `json:"forward,omitempty"`
 
-	// Kind How a message is to be read. A `custom` one has a `payload` that clients agree on among themselves.
+	// Kind How a message is to be read. A `custom` one has a `payload` that clients agree on among themselves; a `system` one tells what happened to the conversation, and nobody can send it.
 	Kind *MessageKind `json:"kind,omitempty"`
 
 	// Mentions Users of the conversation who are to be noticed.
@@ -2193,6 +2797,11 @@ type SendMessageRequest struct {
 	// ReplyTo The seq of a message in the same conversation.
 	ReplyTo *int64 `json:"reply_to,omitempty"`
 }
+
+// SendPolicy Who may send. With `admins` all but the owner and admins are muted.
+//
+// Example: everyone
+type SendPolicy string
 
 // Seq A number in a conversation, gap-free from 1; 0 is before the first.
 type Seq = int64
@@ -2267,6 +2876,12 @@ type SessionRevokedEvent struct {
 // SessionRevokedEventType Which event this is.
 type SessionRevokedEventType string
 
+// SetAnnouncementRequest What is announced.
+type SetAnnouncementRequest struct {
+	// Text At most `max_announcement_length` characters.
+	Text string `json:"text"`
+}
+
 // SetPresenceRequest What this session says of its user from now on.
 type SetPresenceRequest struct {
 	// State What a stream or a poll says of its user: `active`, the user looks at it; `background`, it is open but out of sight; `none`, it does not count.
@@ -2331,6 +2946,28 @@ type Snapshot struct {
 	Me User `json:"me"`
 }
 
+// SystemEvent What a system message says to programs; its `body` says it to people, in English.
+//
+// Example: {"by":"0231rhm05bxze","name":"Chess club","type":"group_renamed","user_ids":[]}
+type SystemEvent struct {
+	// By An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	By Id `json:"by"`
+
+	// Name What the group is called now, after `group_renamed`.
+	Name *string `json:"name,omitempty"`
+
+	// Type What a system message tells of; new ones may come.
+	Type SystemType `json:"type"`
+
+	// UserIds Whom it is about.
+	UserIds []Id `json:"user_ids"`
+}
+
+// SystemType What a system message tells of; new ones may come.
+type SystemType string
+
 // Time RFC 3339 in UTC with milliseconds.
 //
 // Example: 2026-09-01T10:12:00.000Z
@@ -2376,14 +3013,29 @@ type TypingState string
 
 // UpdateGroupRequest What is to change of the group; what is not given stays.
 type UpdateGroupRequest struct {
+	// AddPolicy Who may add members, the owner and admins or every member.
+	//
+	// Example: admins
+	AddPolicy *AddPolicy `json:"add_policy,omitempty"`
+
 	// Description What the group is about.
 	Description *string `json:"description,omitempty"`
+
+	// HistoryForNewcomers Whether those who join from now on see what was said before.
+	//
+	// Example: true
+	HistoryForNewcomers *bool `json:"history_for_newcomers,omitempty"`
 
 	// JoinPolicy One joins at once, when an admin approves, or only when added.
 	JoinPolicy *JoinPolicy `json:"join_policy,omitempty"`
 
 	// Name What the group is called.
 	Name *string `json:"name,omitempty"`
+
+	// SendPolicy Who may send. With `admins` all but the owner and admins are muted.
+	//
+	// Example: everyone
+	SendPolicy *SendPolicy `json:"send_policy,omitempty"`
 
 	// Visibility Public groups are in the directory, private ones are known to their members only.
 	Visibility *Visibility `json:"visibility,omitempty"`
@@ -2444,11 +3096,17 @@ type PageAfter = string
 // PageLimit defines model for PageLimit.
 type PageLimit = int
 
+// PathCode defines model for PathCode.
+type PathCode = string
+
 // PathEmoji defines model for PathEmoji.
 type PathEmoji = string
 
 // PathId defines model for PathId.
 type PathId = string
+
+// PathInvitationId defines model for PathInvitationId.
+type PathInvitationId = string
 
 // PathSeq defines model for PathSeq.
 type PathSeq = int64
@@ -2473,7 +3131,7 @@ type Forbidden = Problem
 // FriendRequestChanged Somebody asks somebody to become a friend.
 type FriendRequestChanged = FriendRequest
 
-// GroupChanged `my_role` is absent for somebody who is no member, and in events, which many read.
+// GroupChanged `my_role` is absent for somebody who is no member, and in events, which many read. `announcement` is null for somebody who is no member.
 type GroupChanged = Group
 
 // Internal RFC 9457.
@@ -2491,7 +3149,7 @@ type MessageShown = Message
 // NotFound RFC 9457.
 type NotFound = Problem
 
-// OneGroup `my_role` is absent for somebody who is no member, and in events, which many read.
+// OneGroup `my_role` is absent for somebody who is no member, and in events, which many read. `announcement` is null for somebody who is no member.
 type OneGroup = Group
 
 // OneMessage `conversation_id` and `seq` name a message everywhere.
@@ -2626,6 +3284,30 @@ type CreateGroupParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListBansParams defines parameters for ListBans.
+type ListBansParams struct {
+	// Limit How many items to return at most; not more than `max_page_size` of `GET /v1/limits`. Without it, 50.
+	Limit *PageLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After The `next` of the part before.
+	After *PageAfter `form:"after,omitempty" json:"after,omitempty"`
+}
+
+// ListInvitationsParams defines parameters for ListInvitations.
+type ListInvitationsParams struct {
+	// Limit How many items to return at most; not more than `max_page_size` of `GET /v1/limits`. Without it, 50.
+	Limit *PageLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After The `next` of the part before.
+	After *PageAfter `form:"after,omitempty" json:"after,omitempty"`
+}
+
+// CreateInvitationParams defines parameters for CreateInvitation.
+type CreateInvitationParams struct {
+	// IdempotencyKey Makes the call safe to repeat: 1 to 128 printable ASCII characters without spaces, chosen by the client, unique per user. A UUID is a good choice.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListJoinRequestsParams defines parameters for ListJoinRequests.
 type ListJoinRequestsParams struct {
 	// Limit How many items to return at most; not more than `max_page_size` of `GET /v1/limits`. Without it, 50.
@@ -2691,6 +3373,15 @@ type StreamInboxParamsErrors string
 
 // ListMyGroupsParams defines parameters for ListMyGroups.
 type ListMyGroupsParams struct {
+	// Limit How many items to return at most; not more than `max_page_size` of `GET /v1/limits`. Without it, 50.
+	Limit *PageLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After The `next` of the part before.
+	After *PageAfter `form:"after,omitempty" json:"after,omitempty"`
+}
+
+// ListMyJoinRequestsParams defines parameters for ListMyJoinRequests.
+type ListMyJoinRequestsParams struct {
 	// Limit How many items to return at most; not more than `max_page_size` of `GET /v1/limits`. Without it, 50.
 	Limit *PageLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -2776,8 +3467,23 @@ type CreateGroupJSONRequestBody = CreateGroupRequest
 // UpdateGroupJSONRequestBody defines body for UpdateGroup for application/json ContentType.
 type UpdateGroupJSONRequestBody = UpdateGroupRequest
 
+// SetAnnouncementJSONRequestBody defines body for SetAnnouncement for application/json ContentType.
+type SetAnnouncementJSONRequestBody = SetAnnouncementRequest
+
+// BanUserJSONRequestBody defines body for BanUser for application/json ContentType.
+type BanUserJSONRequestBody = BanUserRequest
+
+// CreateInvitationJSONRequestBody defines body for CreateInvitation for application/json ContentType.
+type CreateInvitationJSONRequestBody = CreateInvitationRequest
+
+// JoinGroupJSONRequestBody defines body for JoinGroup for application/json ContentType.
+type JoinGroupJSONRequestBody = JoinGroupRequest
+
 // PutGroupMemberJSONRequestBody defines body for PutGroupMember for application/json ContentType.
 type PutGroupMemberJSONRequestBody = PutMemberRequest
+
+// MuteMemberJSONRequestBody defines body for MuteMember for application/json ContentType.
+type MuteMemberJSONRequestBody = MuteMemberRequest
 
 // SendToGroupJSONRequestBody defines body for SendToGroup for application/json ContentType.
 type SendToGroupJSONRequestBody = SendMessageRequest
@@ -2916,6 +3622,30 @@ type ServerInterface interface {
 	// UpdateGroup Change a group
 	// (PATCH /v1/groups/{id})
 	UpdateGroup(ctx echo.Context, id PathId) error
+	// RemoveAnnouncement Remove the announcement
+	// (DELETE /v1/groups/{id}/announcement)
+	RemoveAnnouncement(ctx echo.Context, id PathId) error
+	// SetAnnouncement Announce something
+	// (PUT /v1/groups/{id}/announcement)
+	SetAnnouncement(ctx echo.Context, id PathId) error
+	// ListBans List who is banned
+	// (GET /v1/groups/{id}/bans)
+	ListBans(ctx echo.Context, id PathId, params ListBansParams) error
+	// LiftBan Lift a ban
+	// (DELETE /v1/groups/{id}/bans/{user_id})
+	LiftBan(ctx echo.Context, id PathId, userId PathUserId) error
+	// BanUser Ban a user
+	// (PUT /v1/groups/{id}/bans/{user_id})
+	BanUser(ctx echo.Context, id PathId, userId PathUserId) error
+	// ListInvitations List the invitations of a group
+	// (GET /v1/groups/{id}/invitations)
+	ListInvitations(ctx echo.Context, id PathId, params ListInvitationsParams) error
+	// CreateInvitation Make an invitation
+	// (POST /v1/groups/{id}/invitations)
+	CreateInvitation(ctx echo.Context, id PathId, params CreateInvitationParams) error
+	// RevokeInvitation Revoke an invitation
+	// (DELETE /v1/groups/{id}/invitations/{invitation_id})
+	RevokeInvitation(ctx echo.Context, id PathId, invitationId PathInvitationId) error
 	// JoinGroup Join a group
 	// (POST /v1/groups/{id}/join)
 	JoinGroup(ctx echo.Context, id PathId) error
@@ -2925,6 +3655,9 @@ type ServerInterface interface {
 	// DeclineJoinRequest Decline or take back a join request
 	// (DELETE /v1/groups/{id}/join-requests/{user_id})
 	DeclineJoinRequest(ctx echo.Context, id PathId, userId PathUserId) error
+	// AcceptJoinRequest Accept a join request
+	// (POST /v1/groups/{id}/join-requests/{user_id}/accept)
+	AcceptJoinRequest(ctx echo.Context, id PathId, userId PathUserId) error
 	// LeaveGroup Leave a group
 	// (POST /v1/groups/{id}/leave)
 	LeaveGroup(ctx echo.Context, id PathId) error
@@ -2937,6 +3670,12 @@ type ServerInterface interface {
 	// PutGroupMember Add a member or change a role
 	// (PUT /v1/groups/{id}/members/{user_id})
 	PutGroupMember(ctx echo.Context, id PathId, userId PathUserId) error
+	// UnmuteMember Let a member send again
+	// (DELETE /v1/groups/{id}/members/{user_id}/mute)
+	UnmuteMember(ctx echo.Context, id PathId, userId PathUserId) error
+	// MuteMember Mute a member
+	// (PUT /v1/groups/{id}/members/{user_id}/mute)
+	MuteMember(ctx echo.Context, id PathId, userId PathUserId) error
 	// SendToGroup Send a message to a group
 	// (POST /v1/groups/{id}/messages)
 	SendToGroup(ctx echo.Context, id PathId, params SendToGroupParams) error
@@ -2952,6 +3691,12 @@ type ServerInterface interface {
 	// CreateInboxToken Get a token for inbox URLs
 	// (POST /v1/inbox/tokens)
 	CreateInboxToken(ctx echo.Context) error
+	// PreviewInvitation See what an invitation leads to
+	// (GET /v1/invitations/{code})
+	PreviewInvitation(ctx echo.Context, code PathCode) error
+	// JoinByInvitation Join by an invitation
+	// (POST /v1/invitations/{code}/join)
+	JoinByInvitation(ctx echo.Context, code PathCode) error
 	// GetLimits Get the limits
 	// (GET /v1/limits)
 	GetLimits(ctx echo.Context) error
@@ -2964,6 +3709,9 @@ type ServerInterface interface {
 	// ListMyGroups List my groups
 	// (GET /v1/me/groups)
 	ListMyGroups(ctx echo.Context, params ListMyGroupsParams) error
+	// ListMyJoinRequests List where I ask to join
+	// (GET /v1/me/join-requests)
+	ListMyJoinRequests(ctx echo.Context, params ListMyJoinRequestsParams) error
 	// SetPresence Say whether I look at it
 	// (PUT /v1/me/presence)
 	SetPresence(ctx echo.Context) error
@@ -3830,6 +4578,210 @@ func (w *ServerInterfaceWrapper) UpdateGroup(ctx echo.Context) error {
 	return err
 }
 
+// RemoveAnnouncement converts echo context to params.
+func (w *ServerInterfaceWrapper) RemoveAnnouncement(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RemoveAnnouncement(ctx, id)
+	return err
+}
+
+// SetAnnouncement converts echo context to params.
+func (w *ServerInterfaceWrapper) SetAnnouncement(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetAnnouncement(ctx, id)
+	return err
+}
+
+// ListBans converts echo context to params.
+func (w *ServerInterfaceWrapper) ListBans(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListBansParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListBans(ctx, id, params)
+	return err
+}
+
+// LiftBan converts echo context to params.
+func (w *ServerInterfaceWrapper) LiftBan(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "user_id" -------------
+	var userId PathUserId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.LiftBan(ctx, id, userId)
+	return err
+}
+
+// BanUser converts echo context to params.
+func (w *ServerInterfaceWrapper) BanUser(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "user_id" -------------
+	var userId PathUserId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.BanUser(ctx, id, userId)
+	return err
+}
+
+// ListInvitations converts echo context to params.
+func (w *ServerInterfaceWrapper) ListInvitations(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListInvitationsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListInvitations(ctx, id, params)
+	return err
+}
+
+// CreateInvitation converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateInvitation(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateInvitationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateInvitation(ctx, id, params)
+	return err
+}
+
+// RevokeInvitation converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeInvitation(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "invitation_id" -------------
+	var invitationId PathInvitationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "invitation_id", ctx.Param("invitation_id"), &invitationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter invitation_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokeInvitation(ctx, id, invitationId)
+	return err
+}
+
 // JoinGroup converts echo context to params.
 func (w *ServerInterfaceWrapper) JoinGroup(ctx echo.Context) error {
 	var err error
@@ -3899,6 +4851,30 @@ func (w *ServerInterfaceWrapper) DeclineJoinRequest(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.DeclineJoinRequest(ctx, id, userId)
+	return err
+}
+
+// AcceptJoinRequest converts echo context to params.
+func (w *ServerInterfaceWrapper) AcceptJoinRequest(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "user_id" -------------
+	var userId PathUserId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AcceptJoinRequest(ctx, id, userId)
 	return err
 }
 
@@ -3995,6 +4971,54 @@ func (w *ServerInterfaceWrapper) PutGroupMember(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PutGroupMember(ctx, id, userId)
+	return err
+}
+
+// UnmuteMember converts echo context to params.
+func (w *ServerInterfaceWrapper) UnmuteMember(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "user_id" -------------
+	var userId PathUserId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UnmuteMember(ctx, id, userId)
+	return err
+}
+
+// MuteMember converts echo context to params.
+func (w *ServerInterfaceWrapper) MuteMember(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "user_id" -------------
+	var userId PathUserId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.MuteMember(ctx, id, userId)
 	return err
 }
 
@@ -4154,6 +5178,38 @@ func (w *ServerInterfaceWrapper) CreateInboxToken(ctx echo.Context) error {
 	return err
 }
 
+// PreviewInvitation converts echo context to params.
+func (w *ServerInterfaceWrapper) PreviewInvitation(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "code" -------------
+	var code PathCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "code", ctx.Param("code"), &code, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter code: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PreviewInvitation(ctx, code)
+	return err
+}
+
+// JoinByInvitation converts echo context to params.
+func (w *ServerInterfaceWrapper) JoinByInvitation(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "code" -------------
+	var code PathCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "code", ctx.Param("code"), &code, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter code: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.JoinByInvitation(ctx, code)
+	return err
+}
+
 // GetLimits converts echo context to params.
 func (w *ServerInterfaceWrapper) GetLimits(ctx echo.Context) error {
 	var err error
@@ -4203,6 +5259,31 @@ func (w *ServerInterfaceWrapper) ListMyGroups(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListMyGroups(ctx, params)
+	return err
+}
+
+// ListMyJoinRequests converts echo context to params.
+func (w *ServerInterfaceWrapper) ListMyJoinRequests(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMyJoinRequestsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListMyJoinRequests(ctx, params)
 	return err
 }
 
@@ -4498,22 +5579,36 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/v1/groups/:id", wrapper.DissolveGroup, options.OperationMiddlewares["dissolveGroup"]...)
 	router.GET(options.BaseURL+"/v1/groups/:id", wrapper.GetGroup, options.OperationMiddlewares["getGroup"]...)
 	router.PATCH(options.BaseURL+"/v1/groups/:id", wrapper.UpdateGroup, options.OperationMiddlewares["updateGroup"]...)
+	router.DELETE(options.BaseURL+"/v1/groups/:id/announcement", wrapper.RemoveAnnouncement, options.OperationMiddlewares["removeAnnouncement"]...)
+	router.PUT(options.BaseURL+"/v1/groups/:id/announcement", wrapper.SetAnnouncement, options.OperationMiddlewares["setAnnouncement"]...)
+	router.GET(options.BaseURL+"/v1/groups/:id/bans", wrapper.ListBans, options.OperationMiddlewares["listBans"]...)
+	router.DELETE(options.BaseURL+"/v1/groups/:id/bans/:user_id", wrapper.LiftBan, options.OperationMiddlewares["liftBan"]...)
+	router.PUT(options.BaseURL+"/v1/groups/:id/bans/:user_id", wrapper.BanUser, options.OperationMiddlewares["banUser"]...)
+	router.GET(options.BaseURL+"/v1/groups/:id/invitations", wrapper.ListInvitations, options.OperationMiddlewares["listInvitations"]...)
+	router.POST(options.BaseURL+"/v1/groups/:id/invitations", wrapper.CreateInvitation, options.OperationMiddlewares["createInvitation"]...)
+	router.DELETE(options.BaseURL+"/v1/groups/:id/invitations/:invitation_id", wrapper.RevokeInvitation, options.OperationMiddlewares["revokeInvitation"]...)
 	router.POST(options.BaseURL+"/v1/groups/:id/join", wrapper.JoinGroup, options.OperationMiddlewares["joinGroup"]...)
 	router.GET(options.BaseURL+"/v1/groups/:id/join-requests", wrapper.ListJoinRequests, options.OperationMiddlewares["listJoinRequests"]...)
 	router.DELETE(options.BaseURL+"/v1/groups/:id/join-requests/:user_id", wrapper.DeclineJoinRequest, options.OperationMiddlewares["declineJoinRequest"]...)
+	router.POST(options.BaseURL+"/v1/groups/:id/join-requests/:user_id/accept", wrapper.AcceptJoinRequest, options.OperationMiddlewares["acceptJoinRequest"]...)
 	router.POST(options.BaseURL+"/v1/groups/:id/leave", wrapper.LeaveGroup, options.OperationMiddlewares["leaveGroup"]...)
 	router.GET(options.BaseURL+"/v1/groups/:id/members", wrapper.ListGroupMembers, options.OperationMiddlewares["listGroupMembers"]...)
 	router.DELETE(options.BaseURL+"/v1/groups/:id/members/:user_id", wrapper.RemoveGroupMember, options.OperationMiddlewares["removeGroupMember"]...)
 	router.PUT(options.BaseURL+"/v1/groups/:id/members/:user_id", wrapper.PutGroupMember, options.OperationMiddlewares["putGroupMember"]...)
+	router.DELETE(options.BaseURL+"/v1/groups/:id/members/:user_id/mute", wrapper.UnmuteMember, options.OperationMiddlewares["unmuteMember"]...)
+	router.PUT(options.BaseURL+"/v1/groups/:id/members/:user_id/mute", wrapper.MuteMember, options.OperationMiddlewares["muteMember"]...)
 	router.POST(options.BaseURL+"/v1/groups/:id/messages", wrapper.SendToGroup, options.OperationMiddlewares["sendToGroup"]...)
 	router.POST(options.BaseURL+"/v1/inbox/ack", wrapper.AckInbox, options.OperationMiddlewares["ackInbox"]...)
 	router.GET(options.BaseURL+"/v1/inbox/poll", wrapper.PollInbox, options.OperationMiddlewares["pollInbox"]...)
 	router.GET(options.BaseURL+"/v1/inbox/stream", wrapper.StreamInbox, options.OperationMiddlewares["streamInbox"]...)
 	router.POST(options.BaseURL+"/v1/inbox/tokens", wrapper.CreateInboxToken, options.OperationMiddlewares["createInboxToken"]...)
+	router.GET(options.BaseURL+"/v1/invitations/:code", wrapper.PreviewInvitation, options.OperationMiddlewares["previewInvitation"]...)
+	router.POST(options.BaseURL+"/v1/invitations/:code/join", wrapper.JoinByInvitation, options.OperationMiddlewares["joinByInvitation"]...)
 	router.GET(options.BaseURL+"/v1/limits", wrapper.GetLimits, options.OperationMiddlewares["getLimits"]...)
 	router.GET(options.BaseURL+"/v1/me", wrapper.GetMe, options.OperationMiddlewares["getMe"]...)
 	router.PATCH(options.BaseURL+"/v1/me", wrapper.UpdateMe, options.OperationMiddlewares["updateMe"]...)
 	router.GET(options.BaseURL+"/v1/me/groups", wrapper.ListMyGroups, options.OperationMiddlewares["listMyGroups"]...)
+	router.GET(options.BaseURL+"/v1/me/join-requests", wrapper.ListMyJoinRequests, options.OperationMiddlewares["listMyJoinRequests"]...)
 	router.PUT(options.BaseURL+"/v1/me/presence", wrapper.SetPresence, options.OperationMiddlewares["setPresence"]...)
 	router.GET(options.BaseURL+"/v1/presence", wrapper.GetPresence, options.OperationMiddlewares["getPresence"]...)
 	router.GET(options.BaseURL+"/v1/search/messages", wrapper.SearchMessages, options.OperationMiddlewares["searchMessages"]...)

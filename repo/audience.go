@@ -146,16 +146,7 @@ func readAudiences(x *conn, conversations map[chat.ID]*conversation) error {
 	}
 	text := new(statement)
 	for chunk := range slices.Chunk(groups, inChunk) {
-		text.reset().sql("SELECT group_id, user_id FROM group_member WHERE group_id IN ").ids(chunk).sql(" ORDER BY group_id, user_id")
-		err := text.each(x, func(r row) error {
-			var group, member chat.ID
-			err := r.Scan(&group, &member)
-			if c := conversations[group]; c != nil {
-				c.audience.Members = append(c.audience.Members, member)
-			}
-			return err
-		})
-		if err != nil {
+		if err := readMembers(x, text, chunk, conversations); err != nil {
 			return err
 		}
 	}
@@ -183,6 +174,43 @@ func readAudiences(x *conn, conversations map[chat.ID]*conversation) error {
 		}
 	}
 	return nil
+}
+
+// readMembers reads who belongs to groups and who of them may send.
+func readMembers(x *conn, text *statement, groups []chat.ID, conversations map[chat.ID]*conversation) error {
+	text.reset().sql("SELECT m.group_id, m.user_id, m.role <> 'member', m.muted_until, g.send_policy = 'admins'" +
+		" FROM group_member m JOIN chat_group g ON g.id = m.group_id WHERE m.group_id IN ").ids(groups)
+	err := text.each(x, func(r row) error {
+		var (
+			group, member         chat.ID
+			manages, managersOnly bool
+			mutedUntil            sql.NullInt64
+		)
+		err := r.Scan(&group, &member, &manages, &mutedUntil, &managersOnly)
+		c := conversations[group]
+		if err != nil || c == nil {
+			return err
+		}
+		c.audience.Members = append(c.audience.Members, member)
+		c.audience.ManagersOnly = managersOnly
+		if manages {
+			c.audience.Managers = append(c.audience.Managers, member)
+		}
+		if mutedUntil.Valid {
+			if c.audience.MutedUntil == nil {
+				c.audience.MutedUntil = make(map[chat.ID]chat.Time)
+			}
+			c.audience.MutedUntil[member] = chat.Time(mutedUntil.Int64)
+		}
+		return nil
+	})
+	for _, group := range groups {
+		if c := conversations[group]; c != nil { // sorted here, where they nearly are, and not by the database
+			slices.Sort(c.audience.Members)
+			slices.Sort(c.audience.Managers)
+		}
+	}
+	return err
 }
 
 // relationsOfPairs reads both directions between the users of private conversations.

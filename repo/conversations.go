@@ -110,8 +110,8 @@ func conversationsFor(c *conn, user chat.ID, ids []chat.ID) ([]chat.Conversation
 		} else {
 			peers = append(peers, f.peer)
 		}
-		if f.ReadSeq < f.LastSeq {
-			runs[id] = unreadRun{after: f.ReadSeq, last: f.LastSeq}
+		if after := max(f.ReadSeq, f.visibleFrom-1); after < f.LastSeq {
+			runs[id] = unreadRun{after: after, last: f.LastSeq}
 		}
 	}
 	profiles, err := profilesByID(c, peers)
@@ -149,18 +149,20 @@ func conversationsFor(c *conn, user chat.ID, ids []chat.ID) ([]chat.Conversation
 type foundConversation struct {
 	chat.Conversation
 
-	peer chat.ID
+	peer        chat.ID
+	visibleFrom int64 // earlier messages are not the user's to see
 }
 
 // readConversations reads conversations with their last message and read positions.
 func readConversations(c *conn, user chat.ID, ids []chat.ID) (map[chat.ID]*foundConversation, error) {
 	found := make(map[chat.ID]*foundConversation, len(ids))
 	text := new(statement).
-		sql("SELECT c.id, c.kind, c.user_lo, c.user_hi, c.last_seq, c.last_activity_at, COALESCE(mine.read_seq, 0), COALESCE(theirs.read_seq, 0), " + messageColumns +
+		sql("SELECT c.id, c.kind, c.user_lo, c.user_hi, c.last_seq, c.last_activity_at, COALESCE(mine.read_seq, 0), COALESCE(theirs.read_seq, 0), COALESCE(gm.visible_from_seq, 1), " + messageColumns +
 			", x.seq FROM conversation c LEFT JOIN chat_history h ON h.conversation_id = c.id AND h.seq = c.last_seq" +
 			" LEFT JOIN hidden_message x ON x.user_id = ").id(user).
 		sql(" AND x.conversation_id = h.conversation_id AND x.seq = h.seq" +
 			" LEFT JOIN read_position mine ON mine.conversation_id = c.id AND mine.user_id = ").id(user).
+		sql(" LEFT JOIN group_member gm ON gm.group_id = c.id AND gm.user_id = ").id(user).
 		sql(" LEFT JOIN read_position theirs ON theirs.conversation_id = c.id AND theirs.user_id = CASE WHEN c.user_lo = ").id(user).
 		sql(" THEN c.user_hi ELSE c.user_lo END WHERE c.id IN ").ids(ids)
 	var last []*chat.Message
@@ -172,7 +174,7 @@ func readConversations(c *conn, user chat.ID, ids []chat.ID) (map[chat.ID]*found
 			m            messageRow
 			hidden       sql.NullInt64
 		)
-		dest := []any{&f.ID, &f.Kind, &lo, &hi, &f.LastSeq, &f.LastActivityAt, &f.ReadSeq, &theirReadSeq}
+		dest := []any{&f.ID, &f.Kind, &lo, &hi, &f.LastSeq, &f.LastActivityAt, &f.ReadSeq, &theirReadSeq, &f.visibleFrom}
 		if err := r.Scan(append(append(dest, m.dest()...), &hidden)...); err != nil {
 			return err
 		}
@@ -183,7 +185,7 @@ func readConversations(c *conn, user chat.ID, ids []chat.ID) (map[chat.ID]*found
 				f.peer = chat.ID(hi.Int64)
 			}
 		}
-		if m.seq.Valid {
+		if m.seq.Valid && m.seq.Int64 >= f.visibleFrom {
 			message := seenBy(m.message(), user, hidden.Valid)
 			f.LastMessage = &message
 			last = append(last, &message)
@@ -212,7 +214,7 @@ type unreadRun struct {
 }
 
 // countUnread counts messages of others in the given runs, each count up to
-// chat.MaxUnreadCount.
+// chat.MaxUnreadCount. What the system says is not counted.
 func countUnread(c *conn, user chat.ID, runs map[chat.ID]unreadRun) (map[chat.ID]int64, error) {
 	counts := make(map[chat.ID]int64, len(runs))
 	text := new(statement)
@@ -224,7 +226,7 @@ func countUnread(c *conn, user chat.ID, runs map[chat.ID]unreadRun) (map[chat.ID
 			}
 			text.sql("SELECT ").id(id).sql(", COUNT(*) FROM chat_history WHERE conversation_id = ").id(id).
 				sql(" AND seq > ").int(runs[id].after).sql(" AND seq <= ").int(min(runs[id].after+unreadWindow, runs[id].last)).
-				sql(" AND sender_id <> ").id(user)
+				sql(" AND sender_id <> ").id(user).sql(" AND kind <> 'system'")
 		}
 		err := text.each(c, func(r row) error {
 			var (

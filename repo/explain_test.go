@@ -137,12 +137,17 @@ func fill(t *testing.T, db *DB) {
 			name := fmt.Sprintf("'group%d'", i)
 			s.int(i).sql("," + name + "," + name + ",'','public','open',1,1,1")
 		},
-		"group_member (group_id, user_id, role, joined_at)":  func(s *statement, i int64) { s.int(i).sql(",").int(i).sql(",'owner',1") },
-		"join_request (group_id, user_id, created_at)":       func(s *statement, i int64) { s.int(i).sql(",").int(i + 1).sql(",1") },
-		"read_position (user_id, conversation_id, read_seq)": func(s *statement, i int64) { s.int(i).sql(",").int(i).sql(",1") },
-		"inbox_head (user_id, seq, pruned)":                  func(s *statement, i int64) { s.int(i).sql(",1,0") },
-		"inbox (user_id, seq, source, ref_id, ref_seq, at)":  func(s *statement, i int64) { s.int(i).sql(",1,1,").int(i).sql(",1,").int(i * 1_000_000) },
-		"`event` (id, type, at, data)":                       func(s *statement, i int64) { s.int(i).sql(",'x',").int(i * 1_000_000).sql(",'{}'") },
+		"group_member (group_id, user_id, role, joined_at)": func(s *statement, i int64) { s.int(i).sql(",").int(i).sql(",'owner',1") },
+		"join_request (group_id, user_id, created_at)":      func(s *statement, i int64) { s.int(i).sql(",").int(i + 1).sql(",1") },
+		"group_invitation (id, group_id, secret, created_by, created_at, uses)": func(s *statement, i int64) {
+			s.int(i).sql(",").int(i).sql(",'x',1,1,0")
+		},
+		"group_ban (group_id, user_id, banned_by, reason, banned_at)": func(s *statement, i int64) { s.int(i).sql(",").int(i + 1).sql(",1,'',1") },
+		"group_mute (group_id, user_id, muted_until)":                 func(s *statement, i int64) { s.int(i).sql(",").int(i + 1).sql(",1") },
+		"read_position (user_id, conversation_id, read_seq)":          func(s *statement, i int64) { s.int(i).sql(",").int(i).sql(",1") },
+		"inbox_head (user_id, seq, pruned)":                           func(s *statement, i int64) { s.int(i).sql(",1,0") },
+		"inbox (user_id, seq, source, ref_id, ref_seq, at)":           func(s *statement, i int64) { s.int(i).sql(",1,1,").int(i).sql(",1,").int(i * 1_000_000) },
+		"`event` (id, type, at, data)":                                func(s *statement, i int64) { s.int(i).sql(",'x',").int(i * 1_000_000).sql(",'{}'") },
 		"conversation (id, kind, user_lo, user_hi, last_seq, last_activity_at, audience_version)": func(s *statement, i int64) {
 			s.int(i).sql(",'private',").int(i).sql(",").int(i + 1).sql(",1,1,1")
 		},
@@ -251,10 +256,7 @@ func live(t *testing.T, db *DB) {
 		step(err)
 		_, _, err = tx.Refusals(me, []chat.ID{peer, third})
 		step(err)
-		_, err = tx.SetJoinRequest(group, third, true)
-		step(err)
-		_, err = tx.SetJoinRequest(group, third, false)
-		step(err)
+		stepThroughGroupRules(tx, step, group, me, third)
 		step(tx.DeleteMember(group, third))
 		return tx.Append(chat.GroupUpdated, chat.Group{ID: group}, me, peer)
 	})
@@ -296,6 +298,12 @@ func live(t *testing.T, db *DB) {
 		_, err = db.GroupMembers(ctx, group, page)
 		step(err)
 		_, err = db.JoinRequests(ctx, group, page)
+		step(err)
+		_, err = db.JoinRequestsOf(ctx, me, page)
+		step(err)
+		_, err = db.Invitations(ctx, group, page)
+		step(err)
+		_, err = db.Bans(ctx, group, page)
 		step(err)
 		_, err = db.Conversations(ctx, me, page)
 		step(err)
@@ -418,6 +426,47 @@ func TestIndexIsAskedAboutOwnConversationsOnly(t *testing.T) {
 			require.Positive(t, asked)
 		})
 	}
+}
+
+// stepThroughGroupRules does once what groups have beyond members.
+func stepThroughGroupRules(tx chat.Tx, step func(err error), group, me, third chat.ID) {
+	step(tx.InsertJoinRequest(group, third, "please"))
+	_, err := tx.JoinRequestOf(group, third)
+	step(err)
+	_, err = tx.CountJoinRequests(group)
+	step(err)
+	_, err = tx.JoinRequesters(group)
+	step(err)
+	step(tx.DeleteJoinRequest(group, third))
+	_, err = tx.ManagerIDs(group)
+	step(err)
+	_, err = tx.InGroups([]chat.ID{me, third}, 5)
+	step(err)
+	until := tx.At() * 2
+	step(tx.SetMutedUntil(group, third, &until))
+	step(tx.DeleteMember(group, third))
+	step(tx.InsertMembers(group, chat.RoleMember, third))
+	invitation := chat.Invitation{ID: group, GroupID: group, CreatedAt: tx.At()}.WithSecret("s")
+	step(tx.InsertInvitation(invitation))
+	_, err = tx.InvitationByID(group)
+	step(err)
+	_, err = tx.CountInvitations(group)
+	step(err)
+	_, err = tx.UselessInvitations(group)
+	step(err)
+	step(tx.UseInvitation(group))
+	_, err = tx.DeleteInvitation(group, group)
+	step(err)
+	step(tx.InsertBan(group, third, me, ""))
+	_, err = tx.BanOf(group, third)
+	step(err)
+	_, err = tx.CountBans(group)
+	step(err)
+	_, err = tx.DeleteBan(group, third)
+	step(err)
+	step(tx.Post(chat.Message{ConversationID: group, SenderID: me, Kind: chat.KindSystem, System: &chat.SystemEvent{}}, me))
+	_, err = tx.LastSeq(group)
+	step(err)
 }
 
 func TestNoStatementReadsAWholeTable(t *testing.T) {

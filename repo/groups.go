@@ -15,17 +15,30 @@ const (
 	listJoinRequests = 'j'
 )
 
+// groupColumns are the columns of chat_group as g, and of group_member as v,
+// that make a group as a viewer sees it.
+const groupColumns = "g.id, g.name, g.description, g.visibility, g.join_policy, g.owner_id, g.member_count, g.created_at, v.role" +
+	", g.add_policy, g.send_policy, g.history_for_newcomers, g.announcement, g.announcement_by, g.announcement_at" +
+	", CASE WHEN v.role IN ('owner', 'admin') THEN (SELECT COUNT(*) FROM join_request w WHERE w.group_id = g.id) END"
+
 // selectGroups reads groups with the role of a viewer, who is the first argument.
-const selectGroups = "SELECT g.id, g.name, g.description, g.visibility, g.join_policy, g.owner_id, g.member_count, g.created_at, v.role" +
+const selectGroups = "SELECT " + groupColumns +
 	" FROM chat_group g LEFT JOIN group_member v ON v.group_id = g.id AND v.user_id = ?"
 
 func scanGroup(r row) (group chat.Group, err error) {
-	var role sql.NullString
+	var (
+		role, text sql.NullString
+		by, at     sql.NullInt64
+	)
 	err = r.Scan(&group.ID, &group.Name, &group.Description, &group.Visibility, &group.JoinPolicy, &group.OwnerID,
-		&group.MemberCount, &group.CreatedAt, &role)
+		&group.MemberCount, &group.CreatedAt, &role, &group.AddPolicy, &group.SendPolicy, &group.HistoryForNewcomers,
+		&text, &by, &at, &group.JoinRequestCount)
 	if role.Valid {
 		mine := chat.Role(role.String)
 		group.MyRole = &mine
+	}
+	if text.Valid {
+		group.Announcement = &chat.GroupAnnouncement{Text: text.String, By: chat.ID(by.Int64), At: chat.Time(at.Int64)}
 	}
 	return group, err
 }
@@ -64,8 +77,7 @@ func (db *DB) GroupsOf(ctx context.Context, user chat.ID, page chat.Page) (chat.
 		return chat.List[chat.Group]{}, err
 	}
 	items, err := all(db.reader(ctx), scanGroup,
-		"SELECT g.id, g.name, g.description, g.visibility, g.join_policy, g.owner_id, g.member_count, g.created_at, v.role"+
-			" FROM group_member v JOIN chat_group g ON g.id = v.group_id"+
+		"SELECT "+groupColumns+" FROM group_member v JOIN chat_group g ON g.id = v.group_id"+
 			" WHERE v.user_id = ? AND v.group_id > ? AND g.dissolved_at IS NULL ORDER BY v.group_id LIMIT ?", user, after, page.Limit+1)
 	return listByID(listGroups, items, page.Limit, func(last chat.Group) chat.ID { return last.ID }), err
 }
@@ -89,10 +101,10 @@ func (db *DB) FindGroups(ctx context.Context, viewer chat.ID, query string, page
 	}), err
 }
 
-const selectMembers = "SELECT " + profileColumns + ", m.role, m.joined_at FROM group_member m JOIN `user` u ON u.id = m.user_id"
+const selectMembers = "SELECT " + profileColumns + ", m.role, m.joined_at, m.muted_until FROM group_member m JOIN `user` u ON u.id = m.user_id"
 
 func scanMember(r row) (member chat.Member, err error) {
-	return member, scanProfile(r, &member.User, &member.Role, &member.JoinedAt)
+	return member, scanProfile(r, &member.User, &member.Role, &member.JoinedAt, &member.MutedUntil)
 }
 
 // GroupMembers lists the members of a group by their ids.
@@ -115,9 +127,7 @@ func (db *DB) JoinRequests(ctx context.Context, group chat.ID, page chat.Page) (
 			return chat.List[chat.JoinRequest]{}, err
 		}
 	}
-	items, err := all(db.reader(ctx), func(r row) (request chat.JoinRequest, err error) {
-		return request, scanProfile(r, &request.User, &request.GroupID, &request.CreatedAt)
-	}, "SELECT "+profileColumns+", j.group_id, j.created_at FROM join_request j JOIN `user` u ON u.id = j.user_id"+
+	items, err := all(db.reader(ctx), scanJoinRequest, selectJoinRequests+
 		" WHERE j.group_id = ? AND j.created_at >= ? AND (j.created_at > ? OR j.user_id > ?) ORDER BY j.created_at, j.user_id LIMIT ?",
 		group, from.numbers[0], from.numbers[0], from.numbers[1], page.Limit+1)
 	return list(items, page.Limit, func(last chat.JoinRequest) string {

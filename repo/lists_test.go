@@ -222,8 +222,7 @@ func TestListsOfGroups(t *testing.T) {
 		}
 		for i := range users { // the last first, two at a time
 			w.write(func(tx chat.Tx) error {
-				_, err := tx.SetJoinRequest(groups[1], users[8-i], true)
-				return err
+				return tx.InsertJoinRequest(groups[1], users[8-i], "please")
 			})
 			w.clock.Add(int64(-(i % 2)))
 		}
@@ -233,6 +232,17 @@ func TestListsOfGroups(t *testing.T) {
 		require.Len(t, waiting, 9)
 		assert.True(t, slices.IsSortedFunc(waiting, func(a, b chat.JoinRequest) int { return int(a.CreatedAt - b.CreatedAt) }))
 		assert.Equal(t, groups[1], waiting[0].GroupID)
+		assert.Equal(t, "please", waiting[0].Note)
+		for _, group := range groups[2:] {
+			w.write(func(tx chat.Tx) error { return tx.InsertJoinRequest(group, users[8], "") })
+		}
+		own := agree(t, func(ctx context.Context, page chat.Page) (chat.List[chat.JoinRequest], error) {
+			return w.JoinRequestsOf(ctx, users[8], page)
+		})
+		require.Len(t, own, 6)
+		for i, id := range groups[1:] {
+			assert.Equal(t, id, own[i].GroupID)
+		}
 	})
 }
 

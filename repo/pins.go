@@ -33,14 +33,15 @@ func (t *tx) PinsOf(conversation chat.ID) ([]chat.Pin, error) {
 // last pinned first. CodeNotFound when the user does not belong to it.
 func (db *DB) Pins(ctx context.Context, conversation, user chat.ID) ([]chat.PinnedMessage, error) {
 	c := db.reader(ctx)
-	if _, err := readable(c, conversation, user); err != nil {
+	part, err := readable(c, conversation, user)
+	if err != nil {
 		return nil, err
 	}
 	pins, err := all(c, func(r row) (pin chat.PinnedMessage, err error) {
 		pin.Message, err = scanSeen(pinned{row: r, pin: &pin}, user)
 		return pin, err
 	}, "SELECT p.pinned_by, p.pinned_at, "+messageColumns+", x.seq FROM pin p"+
-		" JOIN chat_history h ON h.conversation_id = p.conversation_id AND h.seq = p.seq"+hiddenFrom+" WHERE p.conversation_id = ?", user, conversation)
+		" JOIN chat_history h ON h.conversation_id = p.conversation_id AND h.seq = p.seq"+hiddenFrom+" WHERE p.conversation_id = ? AND p.seq >= ?", user, conversation, part.first)
 	if err != nil {
 		return nil, err
 	}

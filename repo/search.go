@@ -36,15 +36,17 @@ type searchable struct {
 // conversations, blocked or not, and groups that one belongs to now, each from
 // first_seq on.
 func selectSearchable(onlyOne bool) string {
-	const columns = "SELECT c.id AS id, 1 AS first_seq, c.last_seq AS last_seq, c.last_activity_at AS last_activity_at, COALESCE(p.indexed_seq, 0) AS indexed_seq"
+	columns := func(first string) string {
+		return "SELECT c.id AS id, " + first + " AS first_seq, c.last_seq AS last_seq, c.last_activity_at AS last_activity_at, COALESCE(p.indexed_seq, 0) AS indexed_seq"
+	}
 	const progress = " LEFT JOIN search_progress p ON p.conversation_id = c.id"
 	which := ""
 	if onlyOne {
 		which = " AND c.id = ?"
 	}
-	return columns + " FROM conversation c" + progress + " WHERE c.user_lo = ?" + which +
-		" UNION ALL " + columns + " FROM conversation c" + progress + " WHERE c.user_hi = ?" + which +
-		" UNION ALL " + columns + " FROM group_member m JOIN conversation c ON c.id = m.group_id" + progress + " WHERE m.user_id = ?" + which +
+	return columns("1") + " FROM conversation c" + progress + " WHERE c.user_lo = ?" + which +
+		" UNION ALL " + columns("1") + " FROM conversation c" + progress + " WHERE c.user_hi = ?" + which +
+		" UNION ALL " + columns("m.visible_from_seq") + " FROM group_member m JOIN conversation c ON c.id = m.group_id" + progress + " WHERE m.user_id = ?" + which +
 		" ORDER BY last_activity_at DESC, id LIMIT ?"
 }
 

@@ -158,6 +158,7 @@ func (w *world) group(name string, members ...chat.ID) chat.ID {
 		err := tx.InsertGroup(chat.Group{
 			ID: id, Name: name, Visibility: chat.VisibilityPublic, JoinPolicy: chat.JoinOpen,
 			OwnerID: members[0], MemberCount: len(members), CreatedAt: tx.At(),
+			AddPolicy: chat.AddByAdmins, SendPolicy: chat.SendByEveryone, HistoryForNewcomers: true,
 		})
 		if err != nil {
 			return err

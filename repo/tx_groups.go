@@ -16,9 +16,10 @@ func (t *tx) InsertGroup(group chat.Group) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.exec("INSERT INTO chat_group (id, name, name_key, description, visibility, join_policy, owner_id, member_count, created_at, dissolved_at)"+
-		" VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, NULL)", group.ID, group.Name, fold(group.Name), group.Description,
-		string(group.Visibility), string(group.JoinPolicy), group.OwnerID, group.CreatedAt)
+	_, err = t.exec("INSERT INTO chat_group (id, name, name_key, description, visibility, join_policy, owner_id, member_count, created_at, dissolved_at,"+
+		" add_policy, send_policy, history_for_newcomers) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, NULL, ?, ?, ?)",
+		group.ID, group.Name, fold(group.Name), group.Description, string(group.Visibility), string(group.JoinPolicy),
+		group.OwnerID, group.CreatedAt, string(group.AddPolicy), string(group.SendPolicy), group.HistoryForNewcomers)
 	return err
 }
 
@@ -31,11 +32,17 @@ func (t *tx) LockGroup(id chat.ID) (chat.Group, error) {
 	return groupByID(t.conn, id, 0)
 }
 
-// UpdateGroup stores name, description, visibility, join policy and owner.
+// UpdateGroup stores name, description, policies, announcement and owner.
 func (t *tx) UpdateGroup(group chat.Group) error {
-	n, err := t.exec("UPDATE chat_group SET name = ?, name_key = ?, description = ?, visibility = ?, join_policy = ?, owner_id = ?"+
+	if err := raiseVersions(t.conn, []chat.ID{group.ID}); err != nil {
+		return err
+	}
+	text, by, at := announcementColumns(group.Announcement)
+	n, err := t.exec("UPDATE chat_group SET name = ?, name_key = ?, description = ?, visibility = ?, join_policy = ?, owner_id = ?,"+
+		" add_policy = ?, send_policy = ?, history_for_newcomers = ?, announcement = ?, announcement_by = ?, announcement_at = ?"+
 		" WHERE id = ? AND dissolved_at IS NULL", group.Name, fold(group.Name), group.Description, string(group.Visibility),
-		string(group.JoinPolicy), group.OwnerID, group.ID)
+		string(group.JoinPolicy), group.OwnerID, string(group.AddPolicy), string(group.SendPolicy), group.HistoryForNewcomers,
+		text, by, at, group.ID)
 	if err == nil && n == 0 {
 		return errNoGroup()
 	}
@@ -58,8 +65,7 @@ func (t *tx) DissolveGroup(id chat.ID) error {
 	if _, err := t.exec("DELETE FROM group_member WHERE group_id = ?", id); err != nil {
 		return err
 	}
-	_, err = t.exec("DELETE FROM join_request WHERE group_id = ?", id)
-	return err
+	return t.deleteGroupRules(id)
 }
 
 // MemberOf returns a member, CodeNotFound for somebody who is none.
@@ -115,14 +121,28 @@ func (t *tx) InsertMembers(group chat.ID, role chat.Role, users ...chat.ID) erro
 	if err := raiseVersions(t.conn, []chat.ID{group}); err != nil {
 		return err
 	}
+	visibleFrom, err := t.visibleToNewcomers(group)
+	if err != nil {
+		return err
+	}
 	sorted := slices.Sorted(slices.Values(users))
 	text := new(statement)
 	for chunk := range slices.Chunk(sorted, inChunk) {
-		text.reset().sql("INSERT INTO group_member (group_id, user_id, role, joined_at) VALUES ")
-		for i, user := range chunk {
-			text.comma(i).sql("(").id(group).sql(",").id(user).sql(",").arg(string(role)).sql(",").int(int64(t.at)).sql(")")
+		mutes, err := t.keptMutes(group, chunk)
+		if err != nil {
+			return err
 		}
-		err := text.exec(t.conn)
+		text.reset().sql("INSERT INTO group_member (group_id, user_id, role, joined_at, visible_from_seq, muted_until) VALUES ")
+		for i, user := range chunk {
+			text.comma(i).sql("(").id(group).sql(",").id(user).sql(",").arg(string(role)).sql(",").int(int64(t.at)).
+				sql(",").int(visibleFrom).sql(",")
+			if until, muted := mutes[user]; muted {
+				text.int(until).sql(")")
+			} else {
+				text.sql("NULL)")
+			}
+		}
+		err = text.exec(t.conn)
 		if errors.Is(err, errDuplicate) {
 			return chat.Conflict("This user is a member already.")
 		}
@@ -131,6 +151,12 @@ func (t *tx) InsertMembers(group chat.ID, role chat.Role, users ...chat.ID) erro
 		}
 	}
 	return t.countMembers(group, len(users))
+}
+
+// visibleToNewcomers returns the first seq that those who join now may read.
+func (t *tx) visibleToNewcomers(group chat.ID) (int64, error) {
+	return one(t.conn, errNoGroup(), scanInt, "SELECT CASE WHEN g.history_for_newcomers <> 0 THEN 1 ELSE c.last_seq + 1 END"+
+		" FROM chat_group g JOIN conversation c ON c.id = g.id WHERE g.id = ?", group)
 }
 
 // countMembers keeps the group's count in step, under the conversation's lock.
@@ -144,6 +170,9 @@ func (t *tx) countMembers(group chat.ID, more int) error {
 
 // SetRole gives a member another role; CodeNotFound for somebody who is none.
 func (t *tx) SetRole(group, user chat.ID, role chat.Role) error {
+	if err := raiseVersions(t.conn, []chat.ID{group}); err != nil {
+		return err
+	}
 	n, err := t.exec("UPDATE group_member SET role = ? WHERE group_id = ? AND user_id = ?", string(role), group, user)
 	if err == nil && n == 0 {
 		return errNoMember()
@@ -157,6 +186,9 @@ func (t *tx) DeleteMember(group, user chat.ID) error {
 	if err := raiseVersions(t.conn, []chat.ID{group}); err != nil {
 		return err
 	}
+	if err := t.keepMute(group, user); err != nil {
+		return err
+	}
 	n, err := t.exec("DELETE FROM group_member WHERE group_id = ? AND user_id = ?", group, user)
 	if err != nil {
 		return err
@@ -167,19 +199,6 @@ func (t *tx) DeleteMember(group, user chat.ID) error {
 	// What is recalled from now on, they do not hear of.
 	t.forget = append(t.forget, user)
 	return t.countMembers(group, -1)
-}
-
-// SetJoinRequest adds or removes a request to join; it tells whether anything changed.
-func (t *tx) SetJoinRequest(group, user chat.ID, on bool) (bool, error) {
-	if !on {
-		n, err := t.exec("DELETE FROM join_request WHERE group_id = ? AND user_id = ?", group, user)
-		return n > 0, err
-	}
-	_, err := t.exec("INSERT INTO join_request (group_id, user_id, created_at) VALUES (?, ?, ?)", group, user, t.at)
-	if errors.Is(err, errDuplicate) {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 // LockConversation returns who belongs to a conversation and its last seq, and

@@ -352,6 +352,8 @@ func TestGroupCountsItsMembers(t *testing.T) {
 			}
 			assert.Nil(t, g.MyRole)
 			g.Name, g.OwnerID, g.Visibility, g.JoinPolicy, g.Description = "Größe 🙂", users[1], chat.VisibilityPrivate, chat.JoinInvite, "what\nfor"
+			g.AddPolicy, g.SendPolicy, g.HistoryForNewcomers = chat.AddByMembers, chat.SendByAdmins, false
+			g.Announcement = &chat.GroupAnnouncement{Text: "Now 🙂", By: users[2], At: tx.At()}
 			return tx.UpdateGroup(g)
 		})
 		g, err := w.GroupByID(t.Context(), group, users[1])
@@ -360,6 +362,8 @@ func TestGroupCountsItsMembers(t *testing.T) {
 		assert.Equal(t, chat.Group{
 			ID: group, Name: "Größe 🙂", Description: "what\nfor", Visibility: chat.VisibilityPrivate, JoinPolicy: chat.JoinInvite,
 			OwnerID: users[1], MemberCount: 3, CreatedAt: g.CreatedAt, MyRole: &owner,
+			AddPolicy: chat.AddByMembers, SendPolicy: chat.SendByAdmins,
+			Announcement: &chat.GroupAnnouncement{Text: "Now 🙂", By: users[2], At: g.Announcement.At}, JoinRequestCount: new(int),
 		}, g)
 		g, err = w.GroupByID(t.Context(), group, users[0])
 		require.NoError(t, err)
@@ -367,21 +371,6 @@ func TestGroupCountsItsMembers(t *testing.T) {
 		w.fails(chat.CodeNotFound, func(tx chat.Tx) error { return tx.UpdateGroup(chat.Group{ID: 1}) })
 		w.fails(chat.CodeNotFound, func(tx chat.Tx) error { _, err := tx.LockGroup(1); return err })
 		w.fails(chat.CodeNotFound, func(tx chat.Tx) error { _, _, err := tx.LockConversation(1); return err })
-	})
-}
-
-func TestJoinRequestIsThereOnce(t *testing.T) {
-	t.Parallel()
-	onEach(t, func(t *testing.T, w *world) {
-		users := w.users(2)
-		group := w.group("mine", users[0])
-		for _, step := range []struct{ on, changed bool }{{true, true}, {true, false}, {false, true}, {false, false}} {
-			w.write(func(tx chat.Tx) error {
-				changed, err := tx.SetJoinRequest(group, users[1], step.on)
-				assert.Equal(t, step.changed, changed)
-				return err
-			})
-		}
 	})
 }
 

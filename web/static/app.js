@@ -110,7 +110,7 @@ async function apply(event) {
       c.last_seq = data.seq;
       c.last_message = data;
       c.last_activity_at = data.created_at;
-      if (data.sender_id !== state.me.id) c.unread_count++;
+      if (data.sender_id !== state.me.id && data.kind !== "system") c.unread_count++;
     }
     if (state.open === c.id) showMessages([data]);
     drawConversations();
@@ -182,7 +182,7 @@ function enter(title) {
 function showMessages(messages) {
   for (const m of messages) {
     if ($("messages").querySelector(`[data-seq="${m.seq}"]`)) continue;
-    const item = element("li", m.body, { className: m.sender_id === state.me.id ? "mine" : "" });
+    const item = element("li", m.body, { className: m.kind === "system" ? "system" : m.sender_id === state.me.id ? "mine" : "" });
     item.dataset.seq = m.seq;
     item.append(element("time", new Date(m.created_at).toLocaleTimeString(), { dateTime: m.created_at }));
     const after = [...$("messages").children].find((other) => Number(other.dataset.seq) > m.seq);

@@ -1,0 +1,14 @@
+DROP TABLE IF EXISTS group_mute;
+DROP TABLE IF EXISTS group_ban;
+DROP TABLE IF EXISTS group_invitation;
+ALTER TABLE chat_history DROP COLUMN system_data;
+DROP INDEX IF EXISTS join_request_by_user;
+ALTER TABLE join_request DROP COLUMN note;
+ALTER TABLE group_member DROP COLUMN muted_until;
+ALTER TABLE group_member DROP COLUMN visible_from_seq;
+ALTER TABLE chat_group DROP COLUMN announcement_at;
+ALTER TABLE chat_group DROP COLUMN announcement_by;
+ALTER TABLE chat_group DROP COLUMN announcement;
+ALTER TABLE chat_group DROP COLUMN send_policy;
+ALTER TABLE chat_group DROP COLUMN add_policy;
+ALTER TABLE chat_group DROP COLUMN history_for_newcomers;
