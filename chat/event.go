@@ -29,6 +29,9 @@ const (
 	MemberLeft           EventType = "member.left"
 	MemberUpdated        EventType = "member.updated"
 	SessionRevoked       EventType = "session.revoked"
+	UserUpdated          EventType = "user.updated"
+	FriendUpdated        EventType = "friend.updated"
+	BlockChanged         EventType = "block.changed"
 )
 
 // Body is an event as it goes out, but for the opening brace and the cursor,

@@ -95,9 +95,9 @@ func checkInvited(tx Tx, inviter ID, users []ID) error {
 		return Invalid("members", "there is no user "+missing[0].String())
 	}
 	if len(refusing) > 0 {
-		return &Error{Code: CodeRecipientNotAccepting, Detail: "The user " + refusing[0].String() + " cannot be added by you."}
+		return errCannotAdd(refusing[0])
 	}
-	return nil
+	return takeInvites(tx, inviter, users)
 }
 
 func (s *Service) errGroupFull() error {
@@ -402,7 +402,10 @@ func (s *Service) invite(tx Tx, group Group, by ID, mine Role, user ID, role *Ro
 	case len(missing) > 0:
 		return Member{}, NotFound("There is no such user.")
 	case len(refusing) > 0:
-		return Member{}, &Error{Code: CodeRecipientNotAccepting, Detail: "This user cannot be added by you."}
+		return Member{}, errCannotAdd(user)
+	}
+	if err := mayInvite(tx, group.ID, by, user); err != nil {
+		return Member{}, err
 	}
 	if _, err := s.addMember(tx, group, user, granted, by); err != nil {
 		return Member{}, err

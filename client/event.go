@@ -28,6 +28,9 @@ const (
 	EventMemberLeft           EventType = "member.left"            // MemberLeftData
 	EventMemberUpdated        EventType = "member.updated"         // MemberUpdatedData
 	EventSessionRevoked       EventType = "session.revoked"        // SessionRevokedData
+	EventUserUpdated          EventType = "user.updated"           // UserUpdatedData
+	EventFriendUpdated        EventType = "friend.updated"         // Friend
+	EventBlockChanged         EventType = "block.changed"          // BlockChangedData
 )
 
 // The ephemeral events: they have no cursor, are kept nowhere, and may be dropped. Of two about the same user (and conversation)
@@ -74,7 +77,7 @@ func (e Event) Value() any {
 		return valueOf[ConversationReadData](e)
 	case EventFriendRequestCreated, EventFriendRequestUpdated:
 		return valueOf[FriendRequest](e)
-	case EventFriendAdded:
+	case EventFriendAdded, EventFriendUpdated:
 		return valueOf[Friend](e)
 	case EventFriendRemoved:
 		return valueOf[FriendRemovedData](e)
@@ -94,6 +97,10 @@ func (e Event) Value() any {
 		return valueOf[TypingData](e)
 	case EventPresence:
 		return valueOf[Presence](e)
+	case EventUserUpdated:
+		return valueOf[UserUpdatedData](e)
+	case EventBlockChanged:
+		return valueOf[BlockChangedData](e)
 	default:
 		return nil
 	}

@@ -25,7 +25,7 @@ func TestUnknownRoutesAreProblems(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, w.Code)
 	require.Equal(t, chat.CodeNotFound, problemIn(t, w).Code)
 
-	w = do(t, h, http.MethodDelete, "/v1/me", "")
+	w = do(t, h, http.MethodPost, "/v1/me", "")
 	require.Equal(t, http.StatusMethodNotAllowed, w.Code)
 	require.Equal(t, codeMethodNotAllowed, problemIn(t, w).Code)
 	require.Contains(t, w.Header().Get("Allow"), "GET")
