@@ -37,6 +37,7 @@ type node struct {
 	db       *repo.DB
 	hub      *realtime.Hub
 	sender   *chat.Sender
+	service  *chat.Service
 	api      *http.Server
 	ops      *http.Server // nil when LONGWIRE_OPS_LISTEN is empty
 
@@ -119,8 +120,9 @@ func (n *node) assemble(ctx context.Context) error {
 	service = chat.NewService(chat.Options{
 		Store: n.db, Announcer: n.hub, Connections: n.hub, Sender: n.sender, Passwords: passwords{hasher}, Tokens: tokens{keys: keys, now: time.Now, known: new(knownTokens)},
 		Limits: limits(n.cfg), Now: time.Now,
-		Lifetimes: chat.Lifetimes{AccessToken: n.cfg.AccessTokenLifetime, InboxToken: n.cfg.InboxTokenLifetime, Session: n.cfg.SessionLifetime},
+		Lifetimes: chat.Lifetimes{AccessToken: n.cfg.AccessTokenLifetime, InboxToken: n.cfg.InboxTokenLifetime, Session: n.cfg.SessionLifetime, FriendRequest: n.cfg.FriendRequestLifetime},
 	})
+	n.service = service
 	return n.makeServers(service, rdb) //nolint:contextcheck // what it starts ends when it is closed, not at a signal
 }
 
@@ -189,7 +191,10 @@ func (n *node) signingKeys() (*auth.Keys, error) {
 		}
 		secret = kept
 	}
-	previous := make([][]byte, 0, len(n.cfg.JWTPreviousSecrets))
+	previous, err := n.previousKey()
+	if err != nil {
+		return nil, err
+	}
 	for _, s := range n.cfg.JWTPreviousSecrets {
 		previous = append(previous, []byte(s.Reveal()))
 	}
@@ -293,6 +298,7 @@ func limits(cfg config.Config) chat.Limits {
 	l.RecallWindowSeconds = int64(cfg.RecallWindow.Seconds())
 	l.InboxRetentionSeconds = int64(cfg.Retention.Seconds())
 	l.MaxTypingMembers, l.PresenceGraceSeconds = cfg.MaxTypingMembers, int(cfg.PresenceGrace.Seconds())
+	l.FriendRequestSeconds = int64(cfg.FriendRequestLifetime.Seconds())
 	return l
 }
 
@@ -302,7 +308,7 @@ func (n *node) run(ctx context.Context, api, ops net.Listener) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 
-	var readers, writers, pruning, indexing sync.WaitGroup
+	var readers, writers, pruning, indexing, tidying sync.WaitGroup
 	stopHub := background(ctx, &readers, func(ctx context.Context) {
 		if err := n.hub.Run(ctx); err != nil {
 			fail(err)
@@ -311,6 +317,7 @@ func (n *node) run(ctx context.Context, api, ops net.Listener) error {
 	stopSender := background(ctx, &writers, n.sender.Run)
 	stopPruning := background(ctx, &pruning, n.prune)
 	stopIndexing := background(ctx, &indexing, n.index)
+	stopTidying := background(ctx, &tidying, n.tidy)
 	n.listen(n.api, api, fail)
 	if n.ops != nil {
 		n.listen(n.ops, ops, fail)
@@ -322,6 +329,8 @@ func (n *node) run(ctx context.Context, api, ops net.Listener) error {
 	pruning.Wait()
 	stopIndexing()
 	indexing.Wait()
+	stopTidying()
+	tidying.Wait()
 	stopSender()
 	writers.Wait()
 	stopHub()

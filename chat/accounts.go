@@ -2,7 +2,6 @@ package chat
 
 import (
 	"context"
-	"net/url"
 	"regexp"
 	"strings"
 )
@@ -14,6 +13,7 @@ type RegisterInput struct {
 	Password    string
 	DisplayName string
 	DeviceName  string
+	From        ClientOrigin
 }
 
 // LoginInput opens a session.
@@ -21,6 +21,7 @@ type LoginInput struct {
 	Username   string
 	Password   string
 	DeviceName string
+	From       ClientOrigin
 }
 
 // SignIn is what a client gets to work with: a session and its tokens.
@@ -36,9 +37,6 @@ type SignIn struct {
 // usernamePattern keeps names readable, typeable and safe in URLs and mentions.
 var usernamePattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{2,31}$`)
 
-// maxDeviceNameLength bounds the text by which users tell their sessions apart.
-const maxDeviceNameLength = 100
-
 // Register makes an account and its first session. CodeUsernameTaken when the
 // name exists in any case.
 func (s *Service) Register(ctx context.Context, in RegisterInput) (SignIn, error) {
@@ -51,7 +49,7 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (SignIn, error
 	}
 	faults.text("password", in.Password, s.limits.MinPasswordLength, s.limits.MaxPasswordLength)
 	faults.text("display_name", in.DisplayName, 1, s.limits.MaxDisplayNameLength)
-	faults.text("device_name", in.DeviceName, 0, maxDeviceNameLength)
+	faults.text("device_name", in.DeviceName, 0, s.limits.MaxDeviceNameLength)
 	if err := faults.err(); err != nil {
 		return SignIn{}, err
 	}
@@ -67,9 +65,10 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (SignIn, error
 	}
 	user := User{
 		Profile:            Profile{ID: s.ids.Next(), Username: in.Username, DisplayName: in.DisplayName},
-		AcceptMessagesFrom: AcceptFriends, PresenceVisibility: PresenceToFriends, CreatedAt: TimeOf(s.now()),
+		AcceptMessagesFrom: AcceptFriends, AcceptFriendRequestsFrom: AcceptEveryone, AcceptGroupInvitesFrom: AcceptEveryone,
+		PresenceVisibility: PresenceToFriends, CreatedAt: TimeOf(s.now()),
 	}
-	session := s.newSession(user.ID, in.DeviceName)
+	session := s.newSession(user.ID, in.DeviceName, in.From)
 	err = s.commit(ctx, func(tx Tx) error {
 		if err := tx.InsertUser(user, hash); err != nil {
 			return err
@@ -86,7 +85,7 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (SignIn, error
 // the name or the password, nor does the time it takes.
 func (s *Service) Login(ctx context.Context, in LoginInput) (SignIn, error) {
 	var faults fieldErrors
-	faults.text("device_name", in.DeviceName, 0, maxDeviceNameLength)
+	faults.text("device_name", in.DeviceName, 0, s.limits.MaxDeviceNameLength)
 	if err := faults.err(); err != nil {
 		return SignIn{}, err
 	}
@@ -112,16 +111,28 @@ func (s *Service) Login(ctx context.Context, in LoginInput) (SignIn, error) {
 	if !good {
 		return SignIn{}, wrong
 	}
-	session := s.newSession(known.User.ID, in.DeviceName)
-	if err := s.commit(ctx, func(tx Tx) error { return tx.InsertSession(session) }); err != nil {
+	session := s.newSession(known.User.ID, in.DeviceName, in.From)
+	err = s.endingSessions(ctx, func(tx Tx) ([]ID, error) {
+		// The lock that a change of the password takes too: after that nobody comes in with the old one.
+		if err := confirm(tx, Caller{User: known.User.ID}, known); err != nil {
+			return nil, wrong
+		}
+		if err := tx.InsertSession(session); err != nil {
+			return nil, err
+		}
+		return s.endUnused(tx, known.User.ID, session.ID)
+	})
+	if err != nil {
 		return SignIn{}, err
 	}
 	return s.signIn(known.User, session.ID, session.RefreshGeneration)
 }
 
-func (s *Service) newSession(user ID, device string) Session {
+func (s *Service) newSession(user ID, device string, from ClientOrigin) Session {
 	now := s.now()
+	from = from.tidy()
 	return Session{
+		Address: from.Address, UserAgent: from.UserAgent,
 		ID: s.ids.Next(), UserID: user, DeviceName: device, CreatedAt: TimeOf(now), LastSeenAt: TimeOf(now),
 		ExpiresAt: TimeOf(now.Add(s.lifetimes.Session)), RefreshGeneration: 1,
 	}
@@ -144,7 +155,8 @@ func (s *Service) Me(ctx context.Context, caller Caller) (User, error) {
 	return s.store.UserByID(ctx, caller.User)
 }
 
-// UpdateMe changes the caller's profile and acceptance.
+// UpdateMe changes the caller's profile and what the caller takes from whom.
+// The caller's devices learn of it and, of what they see, friends and peers.
 func (s *Service) UpdateMe(ctx context.Context, caller Caller, patch ProfilePatch) (User, error) {
 	if err := s.checkProfile(patch); err != nil {
 		return User{}, err
@@ -158,53 +170,25 @@ func (s *Service) UpdateMe(ctx context.Context, caller Caller, patch ProfilePatc
 		if err != nil {
 			return err
 		}
+		before := user
 		patch.apply(&user)
 		changed = user
-		return tx.UpdateUser(user)
+		visible := !sameProfile(before.Profile, user.Profile)
+		if !visible && sameSettings(before, user) {
+			return nil
+		}
+		if err := tx.UpdateUser(user); err != nil {
+			return err
+		}
+		if err := tellMe(tx, user); err != nil || !visible {
+			return err
+		}
+		return s.tellProfile(tx, user)
 	})
 	if err == nil && patch.PresenceVisibility != nil {
 		s.connections.ShowPresence(caller.User)
 	}
 	return changed, err
-}
-
-func (s *Service) checkProfile(patch ProfilePatch) error {
-	var faults fieldErrors
-	if patch.DisplayName != nil {
-		faults.text("display_name", *patch.DisplayName, 1, s.limits.MaxDisplayNameLength)
-	}
-	if patch.AvatarURL != nil && *patch.AvatarURL != "" {
-		faults.text("avatar_url", *patch.AvatarURL, 0, 500)
-		if u, err := url.Parse(*patch.AvatarURL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-			faults.add("avatar_url", "must be an http or https URL")
-		}
-	}
-	if patch.AcceptMessagesFrom != nil {
-		oneOf(&faults, "accept_messages_from", *patch.AcceptMessagesFrom, AcceptFriends, AcceptEveryone)
-	}
-	if patch.PresenceVisibility != nil {
-		oneOf(&faults, "presence_visibility", *patch.PresenceVisibility, PresenceToFriends, PresenceToNobody)
-	}
-	return faults.err()
-}
-
-// apply writes what the patch has into user.
-func (p ProfilePatch) apply(user *User) {
-	if p.DisplayName != nil {
-		user.DisplayName = *p.DisplayName
-	}
-	if p.AvatarURL != nil {
-		user.AvatarURL = p.AvatarURL
-		if *p.AvatarURL == "" {
-			user.AvatarURL = nil
-		}
-	}
-	if p.AcceptMessagesFrom != nil {
-		user.AcceptMessagesFrom = *p.AcceptMessagesFrom
-	}
-	if p.PresenceVisibility != nil {
-		user.PresenceVisibility = *p.PresenceVisibility
-	}
 }
 
 // Profile returns what anybody signed in may see of a user.
@@ -213,8 +197,9 @@ func (s *Service) Profile(ctx context.Context, id ID) (Profile, error) {
 	return user.Profile, err
 }
 
-// FindUsers lists users whose username or display name begins with prefix, in any case.
-func (s *Service) FindUsers(ctx context.Context, prefix string, page Page) (List[Profile], error) {
+// FindUsers lists users whose username or display name begins with prefix, in
+// any case, but for those who block the caller.
+func (s *Service) FindUsers(ctx context.Context, caller Caller, prefix string, page Page) (List[Profile], error) {
 	page, err := s.page(page)
 	if err != nil {
 		return List[Profile]{}, err
@@ -224,7 +209,7 @@ func (s *Service) FindUsers(ctx context.Context, prefix string, page Page) (List
 	if err := faults.err(); err != nil {
 		return List[Profile]{}, err
 	}
-	return s.store.FindUsers(ctx, strings.TrimSpace(prefix), page)
+	return s.store.FindUsers(ctx, caller.User, strings.TrimSpace(prefix), page)
 }
 
 // isNotFound tells whether err says that something is not there.

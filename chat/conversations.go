@@ -233,6 +233,6 @@ func (s *Service) Sync(ctx context.Context, caller Caller) (Snapshot, error) {
 		return Snapshot{}, err
 	}
 	snapshot.Conversations = conversations.Items
-	snapshot.IncomingRequestCount, err = s.store.CountIncomingRequests(ctx, caller.User)
+	snapshot.IncomingRequestCount, err = s.store.CountIncomingRequests(ctx, caller.User, TimeOf(s.now()))
 	return snapshot, err
 }

@@ -37,6 +37,9 @@ const (
 	InvitationRevoked  EventType = "invitation.revoked"
 	BanAdded           EventType = "ban.added"
 	BanRemoved         EventType = "ban.removed"
+	UserUpdated        EventType = "user.updated"
+	FriendUpdated      EventType = "friend.updated"
+	BlockChanged       EventType = "block.changed"
 )
 
 // Body is an event as it goes out, but for the opening brace and the cursor,

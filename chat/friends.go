@@ -29,46 +29,118 @@ func (s *Service) RequestFriend(ctx context.Context, caller Caller, in FriendReq
 	var request FriendRequest
 	call := creation{user: caller.User, key: in.IdempotencyKey, print: fingerprint("friend_request", in.UserID, in.Note), answer: &request}
 	replayed, err := s.once(ctx, call, []ID{caller.User, in.UserID}, func(tx Tx) error {
-		if err := mayRequest(tx, caller.User, in.UserID); err != nil {
+		relation, err := mayRequest(tx, caller.User, in.UserID)
+		if err != nil {
 			return err
 		}
-		mirror, err := tx.PendingFriendRequest(in.UserID, caller.User)
-		if err == nil {
+		mirror, err := openRequest(tx, in.UserID, caller.User)
+		if err == nil { // the other has asked, whatever the other takes from strangers
 			request, err = s.befriend(tx, mirror)
 			return err
 		}
 		if !isNotFound(err) {
 			return err
 		}
-		if _, err := tx.PendingFriendRequest(caller.User, in.UserID); !isNotFound(err) {
+		if relation.PeerTakesNoRequests {
+			return errTakesNoRequests()
+		}
+		if _, err := openRequest(tx, caller.User, in.UserID); !isNotFound(err) {
 			if err != nil {
 				return err
 			}
 			return Conflict("You have asked this user already, and the answer is open.")
 		}
-		if request, err = tx.InsertFriendRequest(s.ids.Next(), caller.User, in.UserID, in.Note); err != nil {
+		expires := TimeOf(tx.At().Std().Add(s.lifetimes.FriendRequest))
+		if request, err = tx.InsertFriendRequest(s.ids.Next(), caller.User, in.UserID, in.Note, expires); err != nil {
 			return err
 		}
-		return tx.Append(FriendRequestCreated, request, caller.User, in.UserID)
+		return tellRequest(tx, FriendRequestCreated, request)
 	})
 	return request, replayed, err
 }
 
 // mayRequest tells whether one user may ask the other to become friends.
-func mayRequest(tx Tx, from, to ID) error {
+func mayRequest(tx Tx, from, to ID) (Relation, error) {
 	relation, err := tx.RelationOf(from, to)
 	switch {
 	case err != nil:
-		return err
+		return relation, err
 	case relation.Friends:
-		return &Error{Code: CodeAlreadyFriends, Detail: "You are friends already."}
+		return relation, &Error{Code: CodeAlreadyFriends, Detail: "You are friends already."}
 	case relation.Blocks:
-		return Forbidden("You have blocked this user. Remove the block first.")
+		return relation, Forbidden("You have blocked this user. Remove the block first.")
 	case relation.BlockedBy:
-		return &Error{Code: CodeRecipientNotAccepting, Detail: "This user does not take requests from you."}
+		return relation, errTakesNoRequests()
 	default:
-		return nil
+		return relation, nil
 	}
+}
+
+// errTakesNoRequests does not tell a block from a wish to be left in peace.
+func errTakesNoRequests() error {
+	return &Error{Code: CodeRecipientNotAccepting, Detail: "This user does not take requests from you."}
+}
+
+// openRequest returns the request of one user to another that can still be
+// answered, CodeNotFound when there is none. One whose time is over ends here,
+// so that a new one can be made.
+func openRequest(tx Tx, from, to ID) (FriendRequest, error) {
+	request, err := tx.PendingFriendRequest(from, to)
+	if err != nil || !request.Expired(tx.At()) {
+		return request, err
+	}
+	if _, err := settle(tx, request, RequestExpired); err != nil {
+		return FriendRequest{}, err
+	}
+	return FriendRequest{}, NotFound("The request has expired.")
+}
+
+// FriendRequestData is a friend request as one side learns of it. The one who
+// was asked also learns how many requests wait for an answer now.
+type FriendRequestData struct {
+	FriendRequest
+
+	IncomingRequestCount *int `json:"incoming_request_count,omitempty"`
+}
+
+// tellRequest tells both sides of a request. Both are locked, so that the count
+// is the newest when its event comes.
+func tellRequest(tx Tx, kind EventType, request FriendRequest) error {
+	if err := tx.Append(kind, FriendRequestData{FriendRequest: request}, request.From.ID); err != nil {
+		return err
+	}
+	count, err := tx.CountIncomingRequests(request.To.ID)
+	if err != nil {
+		return err
+	}
+	return tx.Append(kind, FriendRequestData{FriendRequest: request, IncomingRequestCount: &count}, request.To.ID)
+}
+
+// MaxRequestCount is where counting open requests stops.
+const MaxRequestCount = 1000
+
+// ExpireRequests ends up to limit friend requests whose time is over, tells both
+// sides, and returns how many it has looked at.
+func (s *Service) ExpireRequests(ctx context.Context, limit int) (int, error) {
+	late, err := s.store.ExpiredRequests(ctx, TimeOf(s.now()), limit)
+	if err != nil {
+		return 0, err
+	}
+	for _, request := range late {
+		err := s.commit(ctx, func(tx Tx) error {
+			if err := tx.LockUsersEvenDeleted(request.From.ID, request.To.ID); err != nil {
+				return err
+			}
+			if _, err := openRequest(tx, request.From.ID, request.To.ID); !isNotFound(err) {
+				return err
+			}
+			return nil // it has ended: just now, or before
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return len(late), nil
 }
 
 // befriend accepts a pending request: both become friends and get a conversation.
@@ -93,16 +165,16 @@ func settle(tx Tx, request FriendRequest, state RequestState) (FriendRequest, er
 		return FriendRequest{}, err
 	}
 	request.State, request.UpdatedAt = state, tx.At()
-	return request, tx.Append(FriendRequestUpdated, request, request.From.ID, request.To.ID)
+	return request, tellRequest(tx, FriendRequestUpdated, request)
 }
 
-// FriendRequests lists the caller's pending requests, newest first.
+// FriendRequests lists the caller's open requests, newest first.
 func (s *Service) FriendRequests(ctx context.Context, caller Caller, direction Direction, page Page) (List[FriendRequest], error) {
 	page, err := s.page(page)
 	if err != nil {
 		return List[FriendRequest]{}, err
 	}
-	return s.store.FriendRequests(ctx, caller.User, direction, page)
+	return s.store.FriendRequests(ctx, caller.User, direction, TimeOf(s.now()), page)
 }
 
 // AcceptRequest makes friends of the caller and the one who asked.
@@ -159,6 +231,9 @@ func (s *Service) answer(ctx context.Context, caller Caller, id ID, act func(tx 
 		if request.State != RequestPending {
 			return Conflict("This request has been answered already: " + string(request.State) + ".")
 		}
+		if request.Expired(tx.At()) {
+			return Conflict("This request has expired.")
+		}
 		answered, err = act(tx, request)
 		return err
 	})
@@ -174,17 +249,25 @@ func (s *Service) Friends(ctx context.Context, caller Caller, page Page) (List[F
 	return s.store.Friends(ctx, caller.User, page)
 }
 
-// SetRemark changes the caller's private note on a friend.
+// SetRemark changes the caller's private note on a friend. The caller's devices
+// learn of it, and nobody else.
 func (s *Service) SetRemark(ctx context.Context, caller Caller, friend ID, remark string) (Friend, error) {
 	var faults fieldErrors
 	faults.text("remark", remark, 0, s.limits.MaxDisplayNameLength)
 	if err := faults.err(); err != nil {
 		return Friend{}, err
 	}
-	if err := s.commit(ctx, func(tx Tx) error { return tx.SetRemark(caller.User, friend, remark) }); err != nil {
-		return Friend{}, err
-	}
-	return s.store.Friend(ctx, caller.User, friend)
+	var changed Friend
+	err := s.commit(ctx, func(tx Tx) (err error) {
+		if err := tx.SetRemark(caller.User, friend, remark); err != nil {
+			return err
+		}
+		if changed, err = tx.Friend(caller.User, friend); err != nil {
+			return err
+		}
+		return tx.Append(FriendUpdated, changed, caller.User)
+	})
+	return changed, err
 }
 
 // RemoveFriend ends a friendship, for both.
@@ -217,7 +300,8 @@ func unfriend(tx Tx, a, b ID) (bool, error) {
 }
 
 // Block ends what a user may send the caller or ask of the caller, friendship
-// and open requests included. Blocking twice changes nothing.
+// and open requests included. Blocking twice changes nothing. The caller's
+// devices learn of it; the blocked user does not.
 func (s *Service) Block(ctx context.Context, caller Caller, user ID) error {
 	if user == caller.User {
 		return Invalid("user_id", "must be another user")
@@ -227,6 +311,9 @@ func (s *Service) Block(ctx context.Context, caller Caller, user ID) error {
 			return err
 		}
 		if changed, err := tx.SetBlock(caller.User, user, true); err != nil || !changed {
+			return err
+		}
+		if err := tellBlock(tx, caller.User, user, true); err != nil {
 			return err
 		}
 		if _, err := unfriend(tx, caller.User, user); err != nil {
@@ -258,9 +345,25 @@ func (s *Service) Unblock(ctx context.Context, caller Caller, user ID) error {
 		if err := tx.LockUsers(caller.User, user); err != nil {
 			return err
 		}
-		_, err := tx.SetBlock(caller.User, user, false)
-		return err
+		if changed, err := tx.SetBlock(caller.User, user, false); err != nil || !changed {
+			return err
+		}
+		return tellBlock(tx, caller.User, user, false)
 	})
+}
+
+// tellBlock tells a user's own devices whether the user blocks another.
+func tellBlock(tx Tx, user, other ID, blocked bool) error {
+	known, err := tx.UserByID(other)
+	if err != nil {
+		return err
+	}
+	data := BlockChangedData{User: known.Profile, Blocked: blocked}
+	if blocked {
+		at := tx.At()
+		data.Since = &at
+	}
+	return tx.Append(BlockChanged, data, user)
 }
 
 // Blocks lists whom the caller has blocked.

@@ -135,8 +135,13 @@ func (s *Service) invite(tx Tx, group Group, by ID, mine Role, user ID, role *Ro
 	if err != nil && !isNotFound(err) {
 		return Member{}, err
 	}
-	if err != nil && len(refusing) > 0 {
-		return Member{}, &Error{Code: CodeRecipientNotAccepting, Detail: "This user cannot be added by you."}
+	if err != nil { // who asked to be let in is not asked again
+		if len(refusing) > 0 {
+			return Member{}, errCannotAdd(user)
+		}
+		if err := takeInvites(tx, by, []ID{user}); err != nil {
+			return Member{}, err
+		}
 	}
 	if _, err := s.addMember(tx, group, user, granted, by); err != nil {
 		return Member{}, err
@@ -166,6 +171,11 @@ func changeRole(tx Tx, group Group, caller ID, mine Role, member Member, role Ro
 	if err := setRole(tx, group.ID, before, RoleAdmin); err != nil {
 		return err
 	}
+	return handOver(tx, group, member, caller)
+}
+
+// handOver makes a member the owner of a group that says so already.
+func handOver(tx Tx, group Group, member Member, by ID) error {
 	if member.MutedUntil != nil { // nobody could lift it
 		if err := tx.SetMutedUntil(group.ID, member.User.ID, nil); err != nil {
 			return err
@@ -175,7 +185,7 @@ func changeRole(tx Tx, group Group, caller ID, mine Role, member Member, role Ro
 	if err := setRole(tx, group.ID, member, RoleOwner); err != nil {
 		return err
 	}
-	return tellAll(tx, group.ID, GroupUpdated, group, SystemEvent{Type: SystemOwnerChanged, UserIDs: []ID{member.User.ID}, By: caller})
+	return tellAll(tx, group.ID, GroupUpdated, group, SystemEvent{Type: SystemOwnerChanged, UserIDs: []ID{member.User.ID}, By: by})
 }
 
 // setRole changes a role and tells everybody. Who manages from now on learns

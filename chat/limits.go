@@ -33,6 +33,13 @@ type Limits struct {
 	MaxGroupNameLength     int   `json:"max_group_name_length"`
 	MaxDescriptionLength   int   `json:"max_description_length"`
 	MaxNoteLength          int   `json:"max_note_length"`
+	MaxStatusTextLength    int   `json:"max_status_text_length"`
+	MaxAvatarURLLength     int   `json:"max_avatar_url_length"`
+	MaxDeviceNameLength    int   `json:"max_device_name_length"`
+	MaxSessionsPerUser     int   `json:"max_sessions_per_user"`  // a login beyond it ends the one that was unused longest
+	MaxProfileRecipients   int   `json:"max_profile_recipients"` // who are told of a changed profile at once
+	MaxRequestCount        int   `json:"max_request_count"`      // where counting open friend requests stops
+	FriendRequestSeconds   int64 `json:"friend_request_lifetime_seconds"`
 	MaxIdempotencyKeyBytes int   `json:"max_idempotency_key_bytes"`
 	MaxTypingMembers       int   `json:"max_typing_members"`
 	TypingIntervalSeconds  int   `json:"typing_interval_seconds"`
@@ -59,6 +66,8 @@ func FixedLimits() Limits {
 		MaxPresenceUsers: MaxPresenceUsers, MaxPresenceFriends: MaxPresenceFriends,
 		MaxSearchQueryLength: MaxSearchQueryLength,
 		MaxGroupInvitations:  100, MaxGroupBans: 1000, MaxGroupJoinRequests: 1000, MaxAnnouncementLength: 2000,
+		MaxStatusTextLength: 140, MaxAvatarURLLength: 500, MaxDeviceNameLength: 100, MaxSessionsPerUser: 100,
+		MaxProfileRecipients: 1000, MaxRequestCount: MaxRequestCount,
 	}
 }
 

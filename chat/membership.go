@@ -142,9 +142,9 @@ func checkInvited(tx Tx, inviter ID, users []ID) error {
 		return Invalid("members", "there is no user "+missing[0].String())
 	}
 	if len(refusing) > 0 {
-		return &Error{Code: CodeRecipientNotAccepting, Detail: "The user " + refusing[0].String() + " cannot be added by you."}
+		return errCannotAdd(refusing[0])
 	}
-	return nil
+	return takeInvites(tx, inviter, users)
 }
 
 func (s *Service) errGroupFull() error {

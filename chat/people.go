@@ -5,39 +5,70 @@ type Profile struct {
 	ID          ID      `json:"id"`
 	Username    string  `json:"username"`
 	DisplayName string  `json:"display_name"`
-	AvatarURL   *string `json:"avatar_url"` // nil = none
+	AvatarURL   *string `json:"avatar_url"`  // nil = none
+	StatusText  string  `json:"status_text"` // "" = none
+	// Deleted tells that the account is gone; its messages stay.
+	Deleted bool `json:"deleted,omitempty"`
 }
 
-// Acceptance says from whom a user takes private messages.
+// What is shown in place of the names of a deleted account. No living account
+// can have this username.
+const (
+	DeletedUsername    = "~deleted"
+	DeletedDisplayName = "Deleted user"
+)
+
+// Acceptance says from whom a user takes something.
 type Acceptance string
 
 // The acceptances.
 const (
 	AcceptFriends  Acceptance = "friends"
 	AcceptEveryone Acceptance = "everyone"
+	AcceptNobody   Acceptance = "nobody"
 )
+
+// Admits tells whether somebody is accepted, who is a friend or not.
+func (a Acceptance) Admits(friend bool) bool {
+	switch a {
+	case AcceptEveryone:
+		return true
+	case AcceptNobody:
+		return false
+	case AcceptFriends:
+		return friend
+	default:
+		return friend
+	}
+}
 
 // User is what users see of themselves.
 type User struct {
 	Profile
 
-	AcceptMessagesFrom Acceptance         `json:"accept_messages_from"`
-	PresenceVisibility PresenceVisibility `json:"presence_visibility"`
-	CreatedAt          Time               `json:"created_at"`
+	AcceptMessagesFrom       Acceptance         `json:"accept_messages_from"`
+	AcceptFriendRequestsFrom Acceptance         `json:"accept_friend_requests_from"` // everyone or nobody
+	AcceptGroupInvitesFrom   Acceptance         `json:"accept_group_invites_from"`
+	PresenceVisibility       PresenceVisibility `json:"presence_visibility"`
+	CreatedAt                Time               `json:"created_at"`
 }
 
 // ProfilePatch changes what is not nil. An empty AvatarURL removes it.
 type ProfilePatch struct {
-	DisplayName        *string
-	AvatarURL          *string
-	AcceptMessagesFrom *Acceptance
-	PresenceVisibility *PresenceVisibility
+	DisplayName              *string
+	AvatarURL                *string
+	StatusText               *string
+	AcceptMessagesFrom       *Acceptance
+	AcceptFriendRequestsFrom *Acceptance
+	AcceptGroupInvitesFrom   *Acceptance
+	PresenceVisibility       *PresenceVisibility
 }
 
 // Credentials is what a login is checked against.
 type Credentials struct {
 	User         User
 	PasswordHash string
+	DeletedAt    *Time // nil while the account lives
 }
 
 // Session is one device of a user: what its tokens refer to and how far it has read.
@@ -47,6 +78,8 @@ type Session struct {
 	DeviceName string `json:"device_name"`
 	CreatedAt  Time   `json:"created_at"`
 	LastSeenAt Time   `json:"last_seen_at"`
+	Address    string `json:"address"`    // of the client, when it was last seen; "" = unknown
+	UserAgent  string `json:"user_agent"` // what it calls itself; "" = nothing
 	ExpiresAt  Time   `json:"expires_at"`
 	EndedAt    *Time  `json:"-"` // nil while it lives
 	Current    bool   `json:"current"`
@@ -87,6 +120,7 @@ const (
 	RequestAccepted  RequestState = "accepted"
 	RequestDeclined  RequestState = "declined"
 	RequestCancelled RequestState = "cancelled"
+	RequestExpired   RequestState = "expired"
 )
 
 // FriendRequest asks somebody to become a friend.
@@ -98,6 +132,12 @@ type FriendRequest struct {
 	State     RequestState `json:"state"`
 	CreatedAt Time         `json:"created_at"`
 	UpdatedAt Time         `json:"updated_at"`
+	ExpiresAt Time         `json:"expires_at"` // when it is too late to answer
+}
+
+// Expired tells whether it is too late to answer the request at the given time.
+func (r FriendRequest) Expired(at Time) bool {
+	return r.State == RequestExpired || r.State == RequestPending && at >= r.ExpiresAt
 }
 
 // Direction selects friend requests by who sent them.
@@ -121,7 +161,9 @@ type Relation struct {
 	Blocks        bool       // the first blocks the second
 	BlockedBy     bool       // the second blocks the first
 	PeerAccepts   Acceptance // from whom the second takes messages
-	PeerIsMissing bool       // there is no such second user
+	PeerIsMissing bool       // there is no such second user any more, or none yet
+	// PeerTakesNoRequests tells that the second wants no friend requests.
+	PeerTakesNoRequests bool
 }
 
 // MaySend tells whether the first may send the second a private message.
@@ -132,7 +174,9 @@ func (r Relation) MaySend() error {
 		return NotFound("There is no such user.")
 	case r.Blocks:
 		return Forbidden("You have blocked this user. Remove the block to send messages.")
-	case r.BlockedBy, !r.Friends && r.PeerAccepts != AcceptEveryone:
+	case r.Friends && !r.PeerAccepts.Admits(true):
+		return &Error{Code: CodeRecipientNotAccepting, Detail: "This user takes no messages at present."}
+	case r.BlockedBy, !r.PeerAccepts.Admits(r.Friends):
 		return &Error{Code: CodeRecipientNotAccepting, Detail: "This user does not take messages from you. Become friends first."}
 	default:
 		return nil

@@ -45,6 +45,8 @@ type Lifetimes struct {
 	AccessToken time.Duration
 	InboxToken  time.Duration
 	Session     time.Duration // from the last refresh on
+	// FriendRequest is how long a friend request may be answered.
+	FriendRequest time.Duration
 }
 
 // Service is the use cases: what a caller may do, and what follows from it.
@@ -62,13 +64,14 @@ type Service struct {
 	ids         *IDs
 	sessions    *sessionCache
 	typing      typingGate
+	seen        *seenSessions
 }
 
 // NewService returns a service; it starts nothing.
 func NewService(o Options) *Service {
 	return &Service{
 		store: o.Store, announcer: o.Announcer, connections: o.Connections, sender: o.Sender, passwords: o.Passwords, tokens: o.Tokens,
-		limits: o.Limits, lifetimes: o.Lifetimes, now: o.Now, ids: NewIDs(o.Now), sessions: newSessionCache(o.Now),
+		limits: o.Limits, lifetimes: o.Lifetimes, now: o.Now, ids: NewIDs(o.Now), sessions: newSessionCache(o.Now), seen: newSeenSessions(),
 	}
 }
 

@@ -104,7 +104,13 @@ func (s *Service) EndSession(ctx context.Context, caller Caller, id ID) error {
 func (s *Service) Sessions(ctx context.Context, caller Caller) ([]Session, error) {
 	sessions, err := s.store.SessionsOf(ctx, caller.User, TimeOf(s.now()))
 	for i := range sessions {
-		sessions[i].Current = sessions[i].ID == caller.Session
+		session := &sessions[i]
+		session.Current = session.ID == caller.Session
+		// This node may know more than it has written yet.
+		if last, ok := s.seen.of(session.ID); ok && last.at > session.LastSeenAt {
+			from := last.origin.tidy()
+			session.LastSeenAt, session.Address, session.UserAgent = last.at, from.Address, from.UserAgent
+		}
 	}
 	return sessions, err
 }

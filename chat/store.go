@@ -37,14 +37,19 @@ type Store interface {
 	// CodeNotFound when they have none yet.
 	PrivateConversation(ctx context.Context, a, b ID) (ID, error)
 
-	UserByID(ctx context.Context, id ID) (User, error)
+	accountStore
+
+	UserByID(ctx context.Context, id ID) (User, error) // also a deleted one
 	CredentialsByUsername(ctx context.Context, username string) (Credentials, error)
-	FindUsers(ctx context.Context, prefix string, page Page) (List[Profile], error)
+	// FindUsers lists users by the beginning of a name, but for those who block the viewer.
+	FindUsers(ctx context.Context, viewer ID, prefix string, page Page) (List[Profile], error)
 	SessionByID(ctx context.Context, id ID) (Session, error)
 	// SessionsOf lists the live sessions of a user, newest first.
 	SessionsOf(ctx context.Context, user ID, at Time) ([]Session, error)
-	FriendRequests(ctx context.Context, user ID, direction Direction, page Page) (List[FriendRequest], error) // pending ones, newest first
-	CountIncomingRequests(ctx context.Context, user ID) (int, error)
+	// FriendRequests lists those that can be answered at the given time, newest first.
+	FriendRequests(ctx context.Context, user ID, direction Direction, at Time, page Page) (List[FriendRequest], error)
+	// CountIncomingRequests counts them, up to MaxRequestCount.
+	CountIncomingRequests(ctx context.Context, user ID, at Time) (int, error)
 	FriendRequestByID(ctx context.Context, id ID) (FriendRequest, error)
 	Friends(ctx context.Context, user ID, page Page) (List[Friend], error)
 	Friend(ctx context.Context, user, friend ID) (Friend, error)
@@ -126,11 +131,13 @@ type Tx interface {
 	// CodeConflict when the key is there already: a twin was faster.
 	Remember(user ID, key string, answer Remembered) error
 
-	// InsertUser adds a user with an empty inbox; CodeUsernameTaken when the
-	// name exists in any case.
+	accountTx
+
+	// InsertUser adds a user with an empty inbox; CodeUsernameTaken when
+	// somebody has or had the name, in any case.
 	InsertUser(user User, passwordHash string) error
 	// LockUsers makes concurrent transactions over the same users wait.
-	// CodeNotFound when one of them does not exist.
+	// CodeNotFound when one of them does not exist or is deleted.
 	LockUsers(ids ...ID) error
 	UserByID(id ID) (User, error)
 	// UpdateUser stores profile and acceptance.
@@ -149,7 +156,7 @@ type Tx interface {
 	RelationOf(user, peer ID) (Relation, error)
 	PendingFriendRequest(from, to ID) (FriendRequest, error)
 	FriendRequestByID(id ID) (FriendRequest, error)
-	InsertFriendRequest(id, from, to ID, note string) (FriendRequest, error)
+	InsertFriendRequest(id, from, to ID, note string, expiresAt Time) (FriendRequest, error)
 	SetFriendRequestState(id ID, state RequestState) error
 	// InsertFriendship makes two users friends and makes sure that they have a conversation.
 	InsertFriendship(conversation, a, b ID) error

@@ -11,6 +11,7 @@ import (
 const (
 	AcceptanceEveryone Acceptance = "everyone"
 	AcceptanceFriends  Acceptance = "friends"
+	AcceptanceNobody   Acceptance = "nobody"
 )
 
 // Valid indicates whether the value is a known member of the Acceptance enum.
@@ -19,6 +20,8 @@ func (e Acceptance) Valid() bool {
 	case AcceptanceEveryone:
 		return true
 	case AcceptanceFriends:
+		return true
+	case AcceptanceNobody:
 		return true
 	default:
 		return false
@@ -294,6 +297,7 @@ const (
 	ProblemCodeUnsupportedMediaType  ProblemCode = "unsupported_media_type"
 	ProblemCodeUsernameTaken         ProblemCode = "username_taken"
 	ProblemCodeValidationFailed      ProblemCode = "validation_failed"
+	ProblemCodeWrongPassword         ProblemCode = "wrong_password"
 )
 
 // Valid indicates whether the value is a known member of the ProblemCode enum.
@@ -353,6 +357,26 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeValidationFailed:
 		return true
+	case ProblemCodeWrongPassword:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RequestAcceptance.
+const (
+	RequestAcceptanceEveryone RequestAcceptance = "everyone"
+	RequestAcceptanceNobody   RequestAcceptance = "nobody"
+)
+
+// Valid indicates whether the value is a known member of the RequestAcceptance enum.
+func (e RequestAcceptance) Valid() bool {
+	switch e {
+	case RequestAcceptanceEveryone:
+		return true
+	case RequestAcceptanceNobody:
+		return true
 	default:
 		return false
 	}
@@ -363,6 +387,7 @@ const (
 	RequestStateAccepted  RequestState = "accepted"
 	RequestStateCancelled RequestState = "cancelled"
 	RequestStateDeclined  RequestState = "declined"
+	RequestStateExpired   RequestState = "expired"
 	RequestStatePending   RequestState = "pending"
 )
 
@@ -374,6 +399,8 @@ func (e RequestState) Valid() bool {
 	case RequestStateCancelled:
 		return true
 	case RequestStateDeclined:
+		return true
+	case RequestStateExpired:
 		return true
 	case RequestStatePending:
 		return true
@@ -544,7 +571,7 @@ func (e Visibility) Valid() bool {
 	}
 }
 
-// Acceptance From whom a user takes private messages.
+// Acceptance From whom a user takes something.
 type Acceptance string
 
 // AckRequest How far this session has read its inbox.
@@ -615,6 +642,20 @@ type Block struct {
 	User Profile `json:"user"`
 }
 
+// BlockChangedData Whether the user blocks another now.
+type BlockChangedData struct {
+	// Blocked Whether the user is blocked now.
+	Blocked bool `json:"blocked"`
+
+	// Since RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	Since *Time `json:"since,omitempty"`
+
+	// User What anybody signed in may see of a user.
+	User Profile `json:"user"`
+}
+
 // ByeData The data of `bye`, which ends every stream.
 //
 // Example: {"reason":"lifetime","retry_ms":734}
@@ -628,6 +669,15 @@ type ByeData struct {
 
 // ByeReason Why a stream ends; new reasons may come.
 type ByeReason string
+
+// ChangePasswordRequest A password, and what it is to become.
+type ChangePasswordRequest struct {
+	// CurrentPassword The password as it is.
+	CurrentPassword string `json:"current_password"`
+
+	// NewPassword The password as it is to be.
+	NewPassword string `json:"new_password"`
+}
 
 // Conversation Private ones have `peer` and `peer_read_seq`, groups have `group`.
 type Conversation struct {
@@ -741,6 +791,12 @@ type CreateInvitationRequest struct {
 // Example: 1.k3j9.abcdefgh.42
 type Cursor = string
 
+// DeleteMeRequest A proof that the user means it.
+type DeleteMeRequest struct {
+	// Password The user's password.
+	Password string `json:"password"`
+}
+
 // Direction Which friend requests are asked for, seen from the user who asks.
 type Direction string
 
@@ -758,6 +814,41 @@ type EditMessageRequest struct {
 	//
 	// Example: {"poll":["a","b"]}
 	Payload json.RawMessage `json:"payload,omitempty"`
+}
+
+// Export All that is kept of a user.
+type Export struct {
+	// Blocks Whom the user blocks.
+	Blocks []Block `json:"blocks"`
+
+	// Conversations The user's conversations.
+	Conversations []Conversation `json:"conversations"`
+
+	// ExportedAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	ExportedAt Time `json:"exported_at"`
+
+	// Friends The friends, with remarks.
+	Friends []Friend `json:"friends"`
+
+	// Groups The groups of which the user is a member.
+	Groups []Group `json:"groups"`
+
+	// IncomingRequests Who waits for the user's answer.
+	IncomingRequests []FriendRequest `json:"incoming_requests"`
+
+	// Messages All messages that the user has sent.
+	Messages []Message `json:"messages"`
+
+	// OutgoingRequests Whose answer the user waits for.
+	OutgoingRequests []FriendRequest `json:"outgoing_requests"`
+
+	// Sessions The live sessions.
+	Sessions []Session `json:"sessions"`
+
+	// User What users see of themselves.
+	User User `json:"user"`
 }
 
 // FieldError One fault of a request.
@@ -812,6 +903,11 @@ type FriendRequest struct {
 	// Example: 2026-09-01T10:12:00.000Z
 	CreatedAt Time `json:"created_at"`
 
+	// ExpiresAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	ExpiresAt Time `json:"expires_at"`
+
 	// From What anybody signed in may see of a user.
 	From Profile `json:"from"`
 
@@ -819,6 +915,9 @@ type FriendRequest struct {
 	//
 	// Example: 023pbqc03ztkt
 	ID ID `json:"id"`
+
+	// IncomingRequestCount In events only, and there in the copies of the one who was asked: how many requests wait for an answer now; absolute. Counting stops at `max_request_count`.
+	IncomingRequestCount *int `json:"incoming_request_count,omitempty"`
 
 	// Note A word of the one who asks; empty when there is none.
 	Note string `json:"note"`
@@ -1101,6 +1200,9 @@ type JoinRequest struct {
 
 // Limits Every limit that is in force. More may come.
 type Limits struct {
+	// FriendRequestLifetimeSeconds How long a friend request may be answered.
+	FriendRequestLifetimeSeconds int64 `json:"friend_request_lifetime_seconds"`
+
 	// HeartbeatSeconds The longest silence on a stream.
 	HeartbeatSeconds int `json:"heartbeat_seconds"`
 
@@ -1110,11 +1212,17 @@ type Limits struct {
 	// MaxAnnouncementLength Characters of a group's announcement.
 	MaxAnnouncementLength int `json:"max_announcement_length"`
 
+	// MaxAvatarURLLength Characters of an `avatar_url`.
+	MaxAvatarURLLength int `json:"max_avatar_url_length"`
+
 	// MaxBodyBytes Bytes of a request's body.
 	MaxBodyBytes int64 `json:"max_body_bytes"`
 
 	// MaxDescriptionLength Characters of a group's description.
 	MaxDescriptionLength int `json:"max_description_length"`
+
+	// MaxDeviceNameLength Characters of a device name.
+	MaxDeviceNameLength int `json:"max_device_name_length"`
 
 	// MaxDisplayNameLength Characters of a display name, and of a remark.
 	MaxDisplayNameLength int `json:"max_display_name_length"`
@@ -1176,14 +1284,26 @@ type Limits struct {
 	// MaxPresenceUsers Users that one `GET /v1/presence` may name.
 	MaxPresenceUsers int `json:"max_presence_users"`
 
+	// MaxProfileRecipients Friends and private peers who are told at once of a changed profile.
+	MaxProfileRecipients int `json:"max_profile_recipients"`
+
 	// MaxReactionBytes Bytes of a reaction.
 	MaxReactionBytes int `json:"max_reaction_bytes"`
 
 	// MaxReactions Different reactions on one message.
 	MaxReactions int `json:"max_reactions"`
 
+	// MaxRequestCount Where counting open friend requests stops.
+	MaxRequestCount int `json:"max_request_count"`
+
 	// MaxSearchQueryLength Characters of what is searched for.
 	MaxSearchQueryLength int `json:"max_search_query_length"`
+
+	// MaxSessionsPerUser Sessions of one user; a login beyond it ends the one that was not used for longest.
+	MaxSessionsPerUser int `json:"max_sessions_per_user"`
+
+	// MaxStatusTextLength Characters of a status text.
+	MaxStatusTextLength int `json:"max_status_text_length"`
 
 	// MaxStreamsPerUser Streams of one user that may be open at once.
 	MaxStreamsPerUser int `json:"max_streams_per_user"`
@@ -1587,6 +1707,11 @@ type Profile struct {
 	// AvatarURL Where the user's picture is; null = there is none.
 	AvatarURL *string `json:"avatar_url"`
 
+	// Deleted Present and `true` when the account is deleted; the username is `~deleted` then, which no living account has.
+	//
+	// Example: true
+	Deleted *bool `json:"deleted,omitempty"`
+
 	// DisplayName How others see the user.
 	DisplayName string `json:"display_name"`
 
@@ -1594,6 +1719,9 @@ type Profile struct {
 	//
 	// Example: 023pbqc03ztkt
 	ID ID `json:"id"`
+
+	// StatusText A line about how the user is; empty for none.
+	StatusText string `json:"status_text"`
 
 	// Username The name the user signs in with; unique whatever the case.
 	Username string `json:"username"`
@@ -1706,6 +1834,9 @@ type RegisterRequest struct {
 	Username string `json:"username"`
 }
 
+// RequestAcceptance From whom a user takes friend requests.
+type RequestAcceptance string
+
 // RequestState How far a friend request has come. Only a pending one can change.
 type RequestState string
 
@@ -1738,7 +1869,7 @@ type SendMessageRequest struct {
 	// Example: {"conversation_id":"026xbm4035yf0","seq":7}
 	Forward *MessageRef `json:"forward,omitempty"`
 
-	// Kind How a message is to be read. A `custom` one has a `payload` that clients agree on among themselves; a `system` one tells what happened to the conversation, and nobody can send it.
+	// Kind What is sent; `text` unless given. What the system says nobody can send.
 	Kind *MessageKind `json:"kind,omitempty"`
 
 	// Mentions Users of the conversation who are to be noticed.
@@ -1763,6 +1894,9 @@ type Seq = int64
 
 // Session One device of a user.
 type Session struct {
+	// Address The client's address when the session was last seen; empty when it is not known.
+	Address string `json:"address"`
+
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
@@ -1788,6 +1922,9 @@ type Session struct {
 	//
 	// Example: 2026-09-01T10:12:00.000Z
 	LastSeenAt Time `json:"last_seen_at"`
+
+	// UserAgent What the client called itself then, shortened; empty for nothing.
+	UserAgent string `json:"user_agent"`
 }
 
 // SessionRevokedData Which session has ended.
@@ -1965,7 +2102,13 @@ type UpdateGroupRequest struct {
 
 // UpdateMeRequest What is to change of the account; what is not given stays.
 type UpdateMeRequest struct {
-	// AcceptMessagesFrom From whom a user takes private messages.
+	// AcceptFriendRequestsFrom From whom a user takes friend requests.
+	AcceptFriendRequestsFrom *RequestAcceptance `json:"accept_friend_requests_from,omitempty"`
+
+	// AcceptGroupInvitesFrom From whom a user takes something.
+	AcceptGroupInvitesFrom *Acceptance `json:"accept_group_invites_from,omitempty"`
+
+	// AcceptMessagesFrom From whom a user takes something.
 	AcceptMessagesFrom *Acceptance `json:"accept_messages_from,omitempty"`
 
 	// AvatarURL An http or https URL; null or empty removes it.
@@ -1976,11 +2119,20 @@ type UpdateMeRequest struct {
 
 	// PresenceVisibility Who may see whether and when a user is connected.
 	PresenceVisibility *PresenceVisibility `json:"presence_visibility,omitempty"`
+
+	// StatusText A line about how the user is; empty removes it.
+	StatusText *string `json:"status_text,omitempty"`
 }
 
 // User What users see of themselves.
 type User struct {
-	// AcceptMessagesFrom From whom a user takes private messages.
+	// AcceptFriendRequestsFrom From whom a user takes friend requests.
+	AcceptFriendRequestsFrom RequestAcceptance `json:"accept_friend_requests_from"`
+
+	// AcceptGroupInvitesFrom From whom a user takes something.
+	AcceptGroupInvitesFrom Acceptance `json:"accept_group_invites_from"`
+
+	// AcceptMessagesFrom From whom a user takes something.
 	AcceptMessagesFrom Acceptance `json:"accept_messages_from"`
 
 	// AvatarURL Where the user's picture is; null = there is none.
@@ -2002,7 +2154,52 @@ type User struct {
 	// PresenceVisibility Who may see whether and when a user is connected.
 	PresenceVisibility PresenceVisibility `json:"presence_visibility"`
 
+	// StatusText A line about how the user is; empty for none.
+	StatusText string `json:"status_text"`
+
 	// Username The name the user signs in with; unique whatever the case.
+	Username string `json:"username"`
+}
+
+// UserUpdatedData A profile as it is now. The user's own copies have all that the user sees.
+type UserUpdatedData struct {
+	// AcceptFriendRequestsFrom From whom a user takes friend requests.
+	AcceptFriendRequestsFrom *RequestAcceptance `json:"accept_friend_requests_from,omitempty"`
+
+	// AcceptGroupInvitesFrom From whom a user takes something.
+	AcceptGroupInvitesFrom *Acceptance `json:"accept_group_invites_from,omitempty"`
+
+	// AcceptMessagesFrom From whom a user takes something.
+	AcceptMessagesFrom *Acceptance `json:"accept_messages_from,omitempty"`
+
+	// AvatarURL Where the user's picture is; null = there is none.
+	AvatarURL *string `json:"avatar_url"`
+
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	CreatedAt *Time `json:"created_at,omitempty"`
+
+	// Deleted Present and `true` when the account is deleted.
+	//
+	// Example: true
+	Deleted *bool `json:"deleted,omitempty"`
+
+	// DisplayName How others see the user.
+	DisplayName string `json:"display_name"`
+
+	// ID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ID ID `json:"id"`
+
+	// PresenceVisibility Who may see whether and when a user is connected.
+	PresenceVisibility *PresenceVisibility `json:"presence_visibility,omitempty"`
+
+	// StatusText A line about how the user is; empty for none.
+	StatusText string `json:"status_text"`
+
+	// Username The name the user signs in with.
 	Username string `json:"username"`
 }
 

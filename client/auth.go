@@ -38,6 +38,28 @@ func (c *Client) Sessions(ctx context.Context) (List[Session], error) {
 	return do[List[Session]](ctx, c, call{method: http.MethodGet, path: "/v1/sessions"})
 }
 
+// EndOtherSessions ends all sessions of the user but this one.
+func (c *Client) EndOtherSessions(ctx context.Context) error {
+	_, err := do[done](ctx, c, call{method: http.MethodDelete, path: "/v1/sessions"})
+	return err
+}
+
+// ChangePassword changes the user's password and ends all other sessions.
+func (c *Client) ChangePassword(ctx context.Context, current, replacement string) error {
+	body := ChangePasswordRequest{CurrentPassword: current, NewPassword: replacement}
+	_, err := do[done](ctx, c, call{method: http.MethodPut, path: "/v1/me/password", body: body})
+	return err
+}
+
+// DeleteMe deletes the user's account for good. This session ends too.
+func (c *Client) DeleteMe(ctx context.Context, password string) error {
+	_, err := do[done](ctx, c, call{method: http.MethodDelete, path: "/v1/me", body: DeleteMeRequest{Password: password}})
+	if err == nil {
+		c.setTokens(Tokens{}, nil)
+	}
+	return err
+}
+
 // EndSession ends a session of the same user, for instance that of a lost phone.
 func (c *Client) EndSession(ctx context.Context, id ID) error {
 	_, err := do[done](ctx, c, call{method: http.MethodDelete, path: "/v1/sessions/" + url.PathEscape(id)})

@@ -36,6 +36,9 @@ const (
 	EventInvitationRevoked  EventType = "invitation.revoked"   // InvitationRevokedData
 	EventBanAdded           EventType = "ban.added"            // Ban
 	EventBanRemoved         EventType = "ban.removed"          // BanRemovedData
+	EventUserUpdated        EventType = "user.updated"         // UserUpdatedData
+	EventFriendUpdated      EventType = "friend.updated"       // Friend
+	EventBlockChanged       EventType = "block.changed"        // BlockChangedData
 )
 
 // The ephemeral events: they have no cursor, are kept nowhere, and may be dropped. Of two about the same user (and conversation)
@@ -82,7 +85,7 @@ func (e Event) Value() any {
 		return valueOf[ConversationReadData](e)
 	case EventFriendRequestCreated, EventFriendRequestUpdated:
 		return valueOf[FriendRequest](e)
-	case EventFriendAdded:
+	case EventFriendAdded, EventFriendUpdated:
 		return valueOf[Friend](e)
 	case EventFriendRemoved:
 		return valueOf[FriendRemovedData](e)
@@ -112,6 +115,10 @@ func (e Event) Value() any {
 		return valueOf[Ban](e)
 	case EventBanRemoved:
 		return valueOf[BanRemovedData](e)
+	case EventUserUpdated:
+		return valueOf[UserUpdatedData](e)
+	case EventBlockChanged:
+		return valueOf[BlockChangedData](e)
 	default:
 		return nil
 	}

@@ -91,10 +91,20 @@ func TestEveryOperationHasACallAndEveryCallIsInTheSpecification(t *testing.T) {
 			assert.NotEmpty(t, signIn.AccessToken)
 			return err
 		},
-		"Login":      func() error { _, err := c.Login(ctx, client.LoginRequest{Username: "ada", Password: "x"}); return err },
-		"Refresh":    func() error { _, err := c.Refresh(ctx); return err },
-		"Sessions":   func() error { list, err := c.Sessions(ctx); assert.True(t, list.Items[0].Current); return err },
-		"EndSession": func() error { return c.EndSession(ctx, id) },
+		"Login":            func() error { _, err := c.Login(ctx, client.LoginRequest{Username: "ada", Password: "x"}); return err },
+		"Refresh":          func() error { _, err := c.Refresh(ctx); return err },
+		"Sessions":         func() error { list, err := c.Sessions(ctx); assert.True(t, list.Items[0].Current); return err },
+		"EndSession":       func() error { return c.EndSession(ctx, id) },
+		"EndOtherSessions": func() error { return c.EndOtherSessions(ctx) },
+		"ChangePassword":   func() error { return c.ChangePassword(ctx, "correct horse", "staple battery") },
+		"Export": func() error {
+			body, err := c.Export(ctx)
+			require.NoError(t, err)
+			var export client.Export
+			require.NoError(t, json.NewDecoder(body).Decode(&export))
+			assert.Len(t, export.Messages, 1)
+			return body.Close()
+		},
 		"Me":         func() error { _, err := c.Me(ctx); return err },
 		"UpdateMe":   func() error { _, err := c.UpdateMe(ctx, client.UpdateMeRequest{AvatarURL: new("")}); return err },
 		"User":       func() error { user, err := c.User(ctx, id); assert.Equal(t, "bob", user.Username); return err },
@@ -247,6 +257,7 @@ func TestEveryOperationHasACallAndEveryCallIsInTheSpecification(t *testing.T) {
 		require.NoError(t, call(), name)
 	}
 	require.NoError(t, c.Logout(ctx))
+	require.NoError(t, c.DeleteMe(ctx, "correct horse"))
 
 	for path, item := range doc.Paths.Map() {
 		for method, operation := range item.Operations() {

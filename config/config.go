@@ -32,12 +32,13 @@ type Config struct {
 
 	// Who may come in.
 
-	JWTSecret           Secret   // not set means that one is generated in DataDir; never so with MySQL
-	JWTPreviousSecrets  []Secret // believed, but no longer signed with
-	AccessTokenLifetime time.Duration
-	SessionLifetime     time.Duration // how long a refresh token is good
-	InboxTokenLifetime  time.Duration
-	PasswordConcurrency int // passwords hashed at once; 0 means one for each CPU
+	JWTSecret             Secret   // not set means that one is generated in DataDir; never so with MySQL
+	JWTPreviousSecrets    []Secret // believed, but no longer signed with
+	AccessTokenLifetime   time.Duration
+	SessionLifetime       time.Duration // how long a refresh token is good
+	InboxTokenLifetime    time.Duration
+	FriendRequestLifetime time.Duration // how long a friend request may be answered
+	PasswordConcurrency   int           // passwords hashed at once; 0 means one for each CPU
 
 	// What one client may ask for.
 

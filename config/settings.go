@@ -124,6 +124,9 @@ func (c *Config) authSettings() []setting {
 		name: "inbox-token-lifetime", fallback: "1h", value: durationValue{&c.InboxTokenLifetime, time.Second, day},
 		usage: "How long a token for the inbox URLs is good.",
 	}, {
+		name: "friend-request-lifetime", fallback: "720h", value: durationValue{&c.FriendRequestLifetime, time.Second, 10 * year},
+		usage: "How long a friend request may be answered; then it expires.",
+	}, {
 		name: "password-concurrency", fallback: "0", value: intValue[int]{&c.PasswordConcurrency, 0, 1024},
 		usage: "Passwords hashed at the same time, 19 MiB each; 0 means one for each CPU.",
 	}}

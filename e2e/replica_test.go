@@ -20,7 +20,9 @@ type replica struct {
 	cursor   client.Cursor
 	friends  map[string]client.Friend
 	requests map[string]client.FriendRequest // pending, both ways
-	groups   map[string]client.Group         // without my_role
+	blocks   map[string]client.Block
+	own      client.User
+	groups   map[string]client.Group // without my_role
 	members  map[string]map[string]client.Role
 	talks    map[string]*talk
 }
@@ -58,7 +60,7 @@ func fetch(ctx context.Context, c *client.Client) (*replica, error) {
 		return nil, err
 	}
 	r := &replica{
-		c: c, me: snapshot.Me.ID, applied: map[client.EventType]int{}, cursor: snapshot.Cursor, friends: map[string]client.Friend{}, requests: map[string]client.FriendRequest{},
+		c: c, me: snapshot.Me.ID, applied: map[client.EventType]int{}, cursor: snapshot.Cursor, friends: map[string]client.Friend{}, own: snapshot.Me, blocks: map[string]client.Block{}, requests: map[string]client.FriendRequest{},
 		groups: map[string]client.Group{}, members: map[string]map[string]client.Role{}, talks: map[string]*talk{},
 	}
 	for _, conversation := range snapshot.Conversations {
@@ -69,6 +71,12 @@ func fetch(ctx context.Context, c *client.Client) (*replica, error) {
 			return nil, err
 		}
 		r.friends[friend.User.ID] = friend
+	}
+	for block, err := range client.All(ctx, c.Blocks) {
+		if err != nil {
+			return nil, err
+		}
+		r.blocks[block.User.ID] = block
 	}
 	incoming := 0
 	for _, direction := range []client.Direction{client.DirectionIncoming, client.DirectionOutgoing} {
@@ -159,6 +167,7 @@ func (r *replica) applyEvent(ctx context.Context, event client.Event) error {
 	case client.ConversationReadData:
 		r.applyRead(data)
 	case client.FriendRequest: // created and updated
+		data.IncomingRequestCount = nil // of all requests, not of this one
 		if data.State == client.RequestStatePending {
 			r.requests[data.ID] = data
 		} else {
@@ -166,6 +175,14 @@ func (r *replica) applyEvent(ctx context.Context, event client.Event) error {
 		}
 	case client.Friend:
 		r.friends[data.User.ID] = data
+	case client.UserUpdatedData:
+		r.applyProfile(data)
+	case client.BlockChangedData:
+		if data.Blocked {
+			r.blocks[data.User.ID] = client.Block{User: data.User, Since: *data.Since}
+		} else {
+			delete(r.blocks, data.User.ID)
+		}
 	case client.FriendRemovedData:
 		delete(r.friends, data.UserID)
 	case client.Group: // created and updated
@@ -215,6 +232,23 @@ func (r *replica) look(ctx context.Context, conversation string, seq int64) erro
 	return r.meetTalk(ctx, conversation)
 }
 
+// applyProfile takes over a profile where the device shows it.
+func (r *replica) applyProfile(data client.UserUpdatedData) {
+	if data.ID == r.me {
+		r.own = client.User{
+			ID: data.ID, Username: data.Username, DisplayName: data.DisplayName, AvatarURL: data.AvatarURL, StatusText: data.StatusText,
+			AcceptMessagesFrom: *data.AcceptMessagesFrom, AcceptFriendRequestsFrom: *data.AcceptFriendRequestsFrom,
+			AcceptGroupInvitesFrom: *data.AcceptGroupInvitesFrom, PresenceVisibility: *data.PresenceVisibility, CreatedAt: *data.CreatedAt,
+		}
+	}
+	if friend, known := r.friends[data.ID]; known {
+		friend.User = client.Profile{
+			ID: data.ID, Username: data.Username, DisplayName: data.DisplayName, AvatarURL: data.AvatarURL, StatusText: data.StatusText, Deleted: data.Deleted,
+		}
+		r.friends[data.ID] = friend
+	}
+}
+
 func (r *replica) applyMessage(ctx context.Context, message client.Message) error {
 	t := r.talks[message.ConversationID]
 	if t == nil {
@@ -254,7 +288,10 @@ func (r *replica) forget(group string) {
 
 // shown is what a user would see, in a form that can be compared.
 func (r *replica) shown() map[string]any {
-	all := map[string]any{}
+	all := map[string]any{"me": r.own}
+	for id, block := range r.blocks {
+		all["block "+id] = block
+	}
 	for id, friend := range r.friends {
 		all["friend "+id] = friend
 	}

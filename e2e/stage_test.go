@@ -78,6 +78,9 @@ type fixture struct {
 var fixtures = map[string]fixture{
 	"register":               {prepare: func(s *stage) { s.stand("ada", strings.ToLower("new-"+rand.Text()[:12])) }},
 	"logout":                 {prepare: func(s *stage) { s.newDevice() }},
+	"endOtherSessions":       {prepare: func(s *stage) { s.newcomer() }},
+	"changePassword":         {prepare: func(s *stage) { s.newcomer() }},
+	"deleteMe":               {prepare: func(s *stage) { s.newcomer() }},
 	"refresh":                {prepare: func(s *stage) { s.newDevice() }},
 	"sendToUser":             {prepare: func(s *stage) { s.peer = s.friend; s.conversation() }}, // there is something to answer
 	"pollInbox":              {query: "wait=0"},
@@ -235,6 +238,13 @@ func (s *stage) standIn(text string) string {
 func (s *stage) newDevice() {
 	s.t.Helper()
 	s.caller = s.caller.device(0)
+	s.token = s.caller.Tokens().Access
+}
+
+// newcomer puts somebody new in the caller's place, for operations that do away with the account or all that is signed in to it.
+func (s *stage) newcomer() {
+	s.t.Helper()
+	s.caller = s.d.person(s.t, 0, "dora")
 	s.token = s.caller.Tokens().Access
 }
 

@@ -18,7 +18,7 @@ func (a *api) Register(c echo.Context) error {
 	}
 	signIn, err := a.Service.Register(c.Request().Context(), chat.RegisterInput{
 		Username: in.Username, Password: in.Password,
-		DisplayName: valueOf(in.DisplayName), DeviceName: valueOf(in.DeviceName),
+		DisplayName: valueOf(in.DisplayName), DeviceName: valueOf(in.DeviceName), From: originOf(c),
 	})
 	return a.signedIn(c, http.StatusCreated, signIn, err)
 }
@@ -34,7 +34,7 @@ func (a *api) Login(c echo.Context) error {
 		return err
 	}
 	signIn, err := a.Service.Login(c.Request().Context(), chat.LoginInput{
-		Username: in.Username, Password: in.Password, DeviceName: valueOf(in.DeviceName),
+		Username: in.Username, Password: in.Password, DeviceName: valueOf(in.DeviceName), From: originOf(c),
 	})
 	return a.signedIn(c, http.StatusOK, signIn, err)
 }
@@ -56,6 +56,7 @@ func (a *api) signedIn(c echo.Context, status int, signIn chat.SignIn, err error
 	}
 	caller := chat.Caller{User: signIn.User.ID, Session: signIn.SessionID}
 	exchangeOf(c).identity.Caller = caller // for the log
+	a.Service.Seen(caller, originOf(c))
 	a.setInboxCookie(c, caller)
 	return c.JSON(status, signIn)
 }
@@ -100,9 +101,11 @@ func (a *api) UpdateMe(c echo.Context) error {
 		return err
 	}
 	patch := chat.ProfilePatch{
-		DisplayName: in.DisplayName, AvatarURL: in.AvatarUrl,
-		AcceptMessagesFrom: cast[chat.Acceptance](in.AcceptMessagesFrom),
-		PresenceVisibility: cast[chat.PresenceVisibility](in.PresenceVisibility),
+		DisplayName: in.DisplayName, AvatarURL: in.AvatarUrl, StatusText: in.StatusText,
+		AcceptMessagesFrom:       cast[chat.Acceptance](in.AcceptMessagesFrom),
+		AcceptFriendRequestsFrom: cast[chat.Acceptance](in.AcceptFriendRequestsFrom),
+		AcceptGroupInvitesFrom:   cast[chat.Acceptance](in.AcceptGroupInvitesFrom),
+		PresenceVisibility:       cast[chat.PresenceVisibility](in.PresenceVisibility),
 	}
 	if in.AvatarUrl == nil && isNull(exchangeOf(c).body, "avatar_url") {
 		patch.AvatarURL = new(string) // null removes it, as in a merge patch (RFC 7396)

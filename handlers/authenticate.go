@@ -31,8 +31,14 @@ func (a *api) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 		if x.identity, err = a.identify(c, x.op.access); err != nil {
 			return err
 		}
+		a.Service.Seen(x.identity.Caller, originOf(c))
 		return next(c)
 	}
+}
+
+// originOf tells where a request comes from, for the list of sessions.
+func originOf(c echo.Context) chat.ClientOrigin {
+	return chat.ClientOrigin{Address: c.RealIP(), UserAgent: c.Request().UserAgent()}
 }
 
 // identify takes the header, else (for reading the inbox) the query, else the

@@ -34,12 +34,14 @@ var (
 	refreshBudget       = &budget{name: "refresh", limit: realtime.Limit{Rate: 60, Period: time.Minute, Burst: 120}, byAddress: true}
 	sendBudget          = &budget{name: "send", limit: realtime.Limit{Rate: 20, Period: time.Second, Burst: 200}}
 	typingBudget        = &budget{name: "typing", limit: realtime.Limit{Rate: 4, Period: time.Second, Burst: 40}}
+	passwordBudget      = &budget{name: "password", limit: realtime.Limit{Rate: 10, Period: time.Minute, Burst: 10}}
+	exportBudget        = &budget{name: "export", limit: realtime.Limit{Rate: 6, Period: time.Hour, Burst: 3}}
 	searchBudget        = &budget{name: "search", limit: realtime.Limit{Rate: 2, Period: time.Second, Burst: 30}}
 	writeBudget         = &budget{name: "write", limit: realtime.Limit{Rate: 10, Period: time.Second, Burst: 100}}
 )
 
 // budgetOf says which budget an operation draws on. Reading is free, but for
-// searching, which is dear: polls and streams must never compete with sending.
+// searching and exporting, which are dear: polls and streams must never compete with sending.
 func budgetOf(method, operationID string, who access) *budget {
 	switch operationID {
 	case "register":
@@ -54,6 +56,10 @@ func budgetOf(method, operationID string, who access) *budget {
 		return typingBudget
 	case "searchMessages":
 		return searchBudget
+	case "changePassword", "deleteMe":
+		return passwordBudget
+	case "exportMe":
+		return exportBudget
 	}
 	if method == http.MethodGet || who == accessPublic {
 		return nil

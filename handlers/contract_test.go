@@ -201,7 +201,8 @@ func TestEveryCodeHasAStatusAnExampleAndADocument(t *testing.T) {
 func TestEventsAreWhatTheSpecificationSays(t *testing.T) {
 	t.Parallel()
 	schema := strictSpec(t).Components.Schemas["Event"].Value
-	count := int64(2)
+	count, waiting := int64(2), 0
+	gone := chat.Profile{ID: bob, Username: chat.DeletedUsername, DisplayName: chat.DeletedDisplayName, Deleted: true}
 	data := map[chat.EventType][]any{
 		chat.MessageCreated:       {message, message.ForOthers(), custom, recalled, saidBySystem},
 		chat.MessageEdited:        {message, custom},
@@ -210,8 +211,8 @@ func TestEventsAreWhatTheSpecificationSays(t *testing.T) {
 		chat.ReactionChanged:      {reacted},
 		chat.PinChanged:           {pins},
 		chat.ConversationRead:     {chat.ConversationReadData{ConversationID: bob, UserID: ada, ReadSeq: 7}, chat.ConversationReadData{ConversationID: bob, UserID: ada, ReadSeq: 7, UnreadCount: &count, MentionsUnread: &count}},
-		chat.FriendRequestCreated: {request},
-		chat.FriendRequestUpdated: {request},
+		chat.FriendRequestCreated: {chat.FriendRequestData{FriendRequest: request}, chat.FriendRequestData{FriendRequest: request, IncomingRequestCount: &waiting}},
+		chat.FriendRequestUpdated: {chat.FriendRequestData{FriendRequest: request}, chat.FriendRequestData{FriendRequest: request, IncomingRequestCount: &waiting}},
 		chat.FriendAdded:          {friend},
 		chat.FriendRemoved:        {chat.FriendRemovedData{UserID: bob}},
 		chat.GroupCreated:         {group},
@@ -230,6 +231,15 @@ func TestEventsAreWhatTheSpecificationSays(t *testing.T) {
 		chat.InvitationRevoked:    {chat.InvitationRevokedData{ID: bob, GroupID: bob}},
 		chat.BanAdded:             {ban},
 		chat.BanRemoved:           {chat.BanRemovedData{GroupID: bob, UserID: ada}},
+		chat.UserUpdated: {
+			chat.UserUpdatedData{Profile: profile}, chat.UserUpdatedData{Profile: gone},
+			chat.UserUpdatedData{
+				Profile: me.Profile, AcceptMessagesFrom: chat.AcceptNobody, AcceptFriendRequestsFrom: chat.AcceptNobody,
+				AcceptGroupInvitesFrom: chat.AcceptFriends, PresenceVisibility: chat.PresenceToFriends, CreatedAt: &me.CreatedAt,
+			},
+		},
+		chat.FriendUpdated: {friend},
+		chat.BlockChanged:  {chat.BlockChangedData{User: profile, Blocked: true, Since: &me.CreatedAt}, chat.BlockChangedData{User: gone}},
 	}
 	assert.Len(t, data, len(schema.Discriminator.Mapping))
 	for kind, samples := range data {

@@ -21,7 +21,7 @@ func (a *api) GetUser(c echo.Context, id string) error {
 
 // FindUsers serves GET /v1/users.
 func (a *api) FindUsers(c echo.Context, params openapi.FindUsersParams) error {
-	found, err := a.Service.FindUsers(c.Request().Context(), params.Q, pageOf(params.Limit, params.After))
+	found, err := a.Service.FindUsers(c.Request().Context(), callerOf(c), params.Q, pageOf(params.Limit, params.After))
 	return ok(c, found, err)
 }
 

@@ -38,6 +38,7 @@ var problems = map[chat.Code]answer{
 	chat.CodeUnauthenticated:       {http.StatusUnauthorized, "Not signed in"},
 	chat.CodeInvalidCredentials:    {http.StatusUnauthorized, "Wrong username or password"},
 	chat.CodeSessionEnded:          {http.StatusUnauthorized, "Session ended"},
+	chat.CodeWrongPassword:         {http.StatusForbidden, "Wrong password"},
 	chat.CodeForbidden:             {http.StatusForbidden, "Not allowed"},
 	chat.CodeRecipientNotAccepting: {http.StatusForbidden, "Recipient does not accept messages"},
 	chat.CodeNotFound:              {http.StatusNotFound, "Not found"},

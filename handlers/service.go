@@ -9,6 +9,7 @@ import (
 // Service is the use cases as this package calls them; chat.Service has them all.
 type Service interface {
 	accounts
+	ownAccount
 	people
 	groups
 	groupRules
@@ -34,7 +35,7 @@ type accounts interface {
 
 type people interface {
 	Profile(ctx context.Context, id chat.ID) (chat.Profile, error)
-	FindUsers(ctx context.Context, prefix string, page chat.Page) (chat.List[chat.Profile], error)
+	FindUsers(ctx context.Context, caller chat.Caller, prefix string, page chat.Page) (chat.List[chat.Profile], error)
 	RequestFriend(ctx context.Context, caller chat.Caller, in chat.FriendRequestInput) (chat.FriendRequest, bool, error)
 	FriendRequests(ctx context.Context, caller chat.Caller, direction chat.Direction, page chat.Page) (chat.List[chat.FriendRequest], error)
 	AcceptRequest(ctx context.Context, caller chat.Caller, id chat.ID) (chat.FriendRequest, error)

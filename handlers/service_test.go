@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"encoding/json"
+	"iter"
 
 	"longwire/chat"
 )
@@ -16,9 +17,9 @@ var (
 	next     = "more"
 	readSeq  = int64(6)
 	profile  = chat.Profile{ID: bob, Username: "bob", DisplayName: "Bob", AvatarURL: &avatar}
-	me       = chat.User{Profile: chat.Profile{ID: ada, Username: "ada", DisplayName: "Ada"}, AcceptMessagesFrom: chat.AcceptFriends, PresenceVisibility: chat.PresenceToFriends, CreatedAt: then}
+	me       = chat.User{Profile: chat.Profile{ID: ada, Username: "ada", DisplayName: "Ada"}, AcceptMessagesFrom: chat.AcceptFriends, AcceptFriendRequestsFrom: chat.AcceptEveryone, AcceptGroupInvitesFrom: chat.AcceptNobody, PresenceVisibility: chat.PresenceToFriends, CreatedAt: then}
 	session  = chat.Session{ID: laptop, UserID: ada, DeviceName: "Laptop", CreatedAt: then, LastSeenAt: then, ExpiresAt: then, Current: true}
-	request  = chat.FriendRequest{ID: bob, From: me.Profile, To: profile, State: chat.RequestPending, CreatedAt: then, UpdatedAt: then}
+	request  = chat.FriendRequest{ID: bob, From: me.Profile, To: profile, State: chat.RequestPending, CreatedAt: then, UpdatedAt: then, ExpiresAt: then}
 	friend   = chat.Friend{User: profile, Remark: "from the fair", Since: then}
 	group    = chat.Group{ID: bob, Name: "Chess club", Visibility: chat.VisibilityPublic, JoinPolicy: chat.JoinOpen, OwnerID: ada, MemberCount: 2, CreatedAt: then, AddPolicy: chat.AddByAdmins, SendPolicy: chat.SendByAdmins, Announcement: &chat.GroupAnnouncement{Text: "Next week.", By: ada, At: then}, JoinRequestCount: &nWaiting, MyRole: &owner}
 	nWaiting = 1
@@ -64,6 +65,39 @@ func (d *double) EndSession(context.Context, chat.Caller, chat.ID) error {
 	return d.called("EndSession")
 }
 
+func (d *double) EndOtherSessions(context.Context, chat.Caller) error {
+	return d.called("EndOtherSessions")
+}
+
+func (d *double) ChangePassword(context.Context, chat.Caller, chat.PasswordChange) error {
+	return d.called("ChangePassword")
+}
+
+func (d *double) DeleteMe(context.Context, chat.Caller, string) error { return d.called("DeleteMe") }
+
+func (d *double) Export(context.Context, chat.Caller) (chat.Export, error) {
+	items := func(all ...any) iter.Seq2[any, error] {
+		return func(yield func(any, error) bool) {
+			for range 1 + d.exportLonger {
+				for _, item := range all {
+					if !yield(item, nil) {
+						return
+					}
+				}
+			}
+			if d.exportFails != nil {
+				yield(nil, d.exportFails)
+			}
+		}
+	}
+	return chat.Export{At: then, User: me, Lists: []chat.ExportList{
+		{Name: "sessions", Items: items(session)}, {Name: "friends", Items: items(friend, friend)},
+		{Name: "incoming_requests", Items: items(request)}, {Name: "outgoing_requests", Items: items()},
+		{Name: "blocks", Items: items(chat.Block{User: profile, Since: then})}, {Name: "groups", Items: items(group)},
+		{Name: "conversations", Items: items(private, crowd)}, {Name: "messages", Items: items(message, message)},
+	}}, d.called("Export")
+}
+
 func (d *double) Me(context.Context, chat.Caller) (chat.User, error) { return me, d.called("Me") }
 
 func (d *double) UpdateMe(_ context.Context, _ chat.Caller, patch chat.ProfilePatch) (chat.User, error) {
@@ -75,7 +109,7 @@ func (d *double) Profile(context.Context, chat.ID) (chat.Profile, error) {
 	return profile, d.called("Profile")
 }
 
-func (d *double) FindUsers(_ context.Context, _ string, page chat.Page) (chat.List[chat.Profile], error) {
+func (d *double) FindUsers(_ context.Context, _ chat.Caller, _ string, page chat.Page) (chat.List[chat.Profile], error) {
 	d.page = page
 	return listOf(profile), d.called("FindUsers")
 }

@@ -58,6 +58,10 @@ type double struct {
 	on        bool
 	search    chat.MessageSearch
 	expiresAt time.Time
+
+	exportLonger int        // how often each list is repeated
+	exportFails  error      // how each list of an export ends
+	seen         []sighting // guarded by mu
 }
 
 func (d *double) called(name string) error {
@@ -65,6 +69,19 @@ func (d *double) called(name string) error {
 	defer d.mu.Unlock()
 	d.calls = append(d.calls, name)
 	return d.err
+}
+
+// Seen is called with every request.
+func (d *double) Seen(caller chat.Caller, from chat.ClientOrigin) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.seen = append(d.seen, sighting{caller, from})
+}
+
+// sighting is what Seen was told.
+type sighting struct {
+	caller chat.Caller
+	from   chat.ClientOrigin
 }
 
 func (d *double) identity() chat.Identity {

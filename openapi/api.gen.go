@@ -17,6 +17,7 @@ import (
 const (
 	AcceptanceEveryone Acceptance = "everyone"
 	AcceptanceFriends  Acceptance = "friends"
+	AcceptanceNobody   Acceptance = "nobody"
 )
 
 // Valid indicates whether the value is a known member of the Acceptance enum.
@@ -25,6 +26,8 @@ func (e Acceptance) Valid() bool {
 	case AcceptanceEveryone:
 		return true
 	case AcceptanceFriends:
+		return true
+	case AcceptanceNobody:
 		return true
 	default:
 		return false
@@ -94,6 +97,21 @@ const (
 func (e BanRemovedEventType) Valid() bool {
 	switch e {
 	case BanRemoved:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BlockChangedEventType.
+const (
+	BlockChanged BlockChangedEventType = "block.changed"
+)
+
+// Valid indicates whether the value is a known member of the BlockChangedEventType enum.
+func (e BlockChangedEventType) Valid() bool {
+	switch e {
+	case BlockChanged:
 		return true
 	default:
 		return false
@@ -205,6 +223,21 @@ const (
 func (e FriendRequestUpdatedEventType) Valid() bool {
 	switch e {
 	case FriendRequestUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FriendUpdatedEventType.
+const (
+	FriendUpdated FriendUpdatedEventType = "friend.updated"
+)
+
+// Valid indicates whether the value is a known member of the FriendUpdatedEventType enum.
+func (e FriendUpdatedEventType) Valid() bool {
+	switch e {
+	case FriendUpdated:
 		return true
 	default:
 		return false
@@ -615,6 +648,7 @@ const (
 	ProblemCodeUnsupportedMediaType  ProblemCode = "unsupported_media_type"
 	ProblemCodeUsernameTaken         ProblemCode = "username_taken"
 	ProblemCodeValidationFailed      ProblemCode = "validation_failed"
+	ProblemCodeWrongPassword         ProblemCode = "wrong_password"
 )
 
 // Valid indicates whether the value is a known member of the ProblemCode enum.
@@ -674,6 +708,8 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeValidationFailed:
 		return true
+	case ProblemCodeWrongPassword:
+		return true
 	default:
 		return false
 	}
@@ -694,11 +730,30 @@ func (e ReactionChangedEventType) Valid() bool {
 	}
 }
 
+// Defines values for RequestAcceptance.
+const (
+	RequestAcceptanceEveryone RequestAcceptance = "everyone"
+	RequestAcceptanceNobody   RequestAcceptance = "nobody"
+)
+
+// Valid indicates whether the value is a known member of the RequestAcceptance enum.
+func (e RequestAcceptance) Valid() bool {
+	switch e {
+	case RequestAcceptanceEveryone:
+		return true
+	case RequestAcceptanceNobody:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RequestState.
 const (
 	Accepted  RequestState = "accepted"
 	Cancelled RequestState = "cancelled"
 	Declined  RequestState = "declined"
+	Expired   RequestState = "expired"
 	Pending   RequestState = "pending"
 )
 
@@ -710,6 +765,8 @@ func (e RequestState) Valid() bool {
 	case Cancelled:
 		return true
 	case Declined:
+		return true
+	case Expired:
 		return true
 	case Pending:
 		return true
@@ -877,6 +934,21 @@ func (e TypingState) Valid() bool {
 	}
 }
 
+// Defines values for UserUpdatedEventType.
+const (
+	UserUpdated UserUpdatedEventType = "user.updated"
+)
+
+// Valid indicates whether the value is a known member of the UserUpdatedEventType enum.
+func (e UserUpdatedEventType) Valid() bool {
+	switch e {
+	case UserUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Visibility.
 const (
 	VisibilityPrivate Visibility = "private"
@@ -910,7 +982,7 @@ func (e StreamInboxParamsErrors) Valid() bool {
 	}
 }
 
-// Acceptance From whom a user takes private messages.
+// Acceptance From whom a user takes something.
 type Acceptance string
 
 // AckRequest How far this session has read its inbox.
@@ -953,7 +1025,7 @@ type Ban struct {
 
 // BanAddedEvent Somebody was banned from a group that the user manages.
 //
-// Example: {"at":"2026-09-01T10:18:00.000Z","cursor":"1.k3j9.abcdefgh.61","data":{"banned_at":"2026-09-01T10:18:00.000Z","banned_by":"0231rhm05bxze","group_id":"0268rec05h624","reason":"Spam.","user":{"avatar_url":null,"display_name":"Bob","id":"023pbqc03ztkt","username":"bob"}},"type":"ban.added"}
+// Example: {"at":"2026-09-01T10:18:00.000Z","cursor":"1.k3j9.abcdefgh.61","data":{"banned_at":"2026-09-01T10:18:00.000Z","banned_by":"0231rhm05bxze","group_id":"0268rec05h624","reason":"Spam.","user":{"avatar_url":null,"display_name":"Bob","id":"023pbqc03ztkt","status_text":"","username":"bob"}},"type":"ban.added"}
 type BanAddedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -1038,6 +1110,44 @@ type Block struct {
 	User Profile `json:"user"`
 }
 
+// BlockChangedData Whether the user blocks another now.
+type BlockChangedData struct {
+	// Blocked Whether the user is blocked now.
+	Blocked bool `json:"blocked"`
+
+	// Since RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	Since *Time `json:"since,omitempty"`
+
+	// User What anybody signed in may see of a user.
+	User Profile `json:"user"`
+}
+
+// BlockChangedEvent The user has blocked somebody, or does not any more.
+//
+// Example: {"at":"2026-09-01T10:44:00.000Z","cursor":"1.k3j9.abcdefgh.58","data":{"blocked":true,"since":"2026-09-01T10:44:00.000Z","user":{"avatar_url":null,"display_name":"Cleo","id":"025m58m02ft28","status_text":"","username":"cleo"}},"type":"block.changed"}
+type BlockChangedEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
+	//
+	// Example: 1.k3j9.abcdefgh.42
+	Cursor Cursor `json:"cursor"`
+
+	// Data Whether the user blocks another now.
+	Data BlockChangedData `json:"data"`
+
+	// Type Which event this is.
+	Type BlockChangedEventType `json:"type"`
+}
+
+// BlockChangedEventType Which event this is.
+type BlockChangedEventType string
+
 // BlockList A part of a list of blocked users.
 type BlockList struct {
 	// Items The entries of this part.
@@ -1045,6 +1155,15 @@ type BlockList struct {
 
 	// Next Give it back as `after` for the following part; null = this is the last.
 	Next *string `json:"next"`
+}
+
+// ChangePasswordRequest A password, and what it is to become.
+type ChangePasswordRequest struct {
+	// CurrentPassword The password as it is.
+	CurrentPassword string `json:"current_password"`
+
+	// NewPassword The password as it is to be.
+	NewPassword string `json:"new_password"`
 }
 
 // Conversation Private ones have `peer` and `peer_read_seq`, groups have `group`.
@@ -1192,6 +1311,12 @@ type CreateInvitationRequest struct {
 // Example: 1.k3j9.abcdefgh.42
 type Cursor = string
 
+// DeleteMeRequest A proof that the user means it.
+type DeleteMeRequest struct {
+	// Password The user's password.
+	Password string `json:"password"`
+}
+
 // Direction Which friend requests are asked for, seen from the user who asks.
 type Direction string
 
@@ -1213,6 +1338,41 @@ type EditMessageRequest struct {
 
 // Event One event as every transport carries it, byte for byte. Ephemeral ones have no cursor.
 type Event = json.RawMessage
+
+// Export All that is kept of a user.
+type Export struct {
+	// Blocks Whom the user blocks.
+	Blocks []Block `json:"blocks"`
+
+	// Conversations The user's conversations.
+	Conversations []Conversation `json:"conversations"`
+
+	// ExportedAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	ExportedAt Time `json:"exported_at"`
+
+	// Friends The friends, with remarks.
+	Friends []Friend `json:"friends"`
+
+	// Groups The groups of which the user is a member.
+	Groups []Group `json:"groups"`
+
+	// IncomingRequests Who waits for the user's answer.
+	IncomingRequests []FriendRequest `json:"incoming_requests"`
+
+	// Messages All messages that the user has sent.
+	Messages []Message `json:"messages"`
+
+	// OutgoingRequests Whose answer the user waits for.
+	OutgoingRequests []FriendRequest `json:"outgoing_requests"`
+
+	// Sessions The live sessions.
+	Sessions []Session `json:"sessions"`
+
+	// User What users see of themselves.
+	User User `json:"user"`
+}
 
 // FieldError One fault of a request.
 type FieldError struct {
@@ -1262,7 +1422,7 @@ type Friend struct {
 
 // FriendAddedEvent The user has a new friend.
 //
-// Example: {"at":"2026-09-01T10:06:00.000Z","cursor":"1.k3j9.abcdefgh.46","data":{"remark":"","since":"2026-09-01T10:06:00.000Z","user":{"avatar_url":null,"display_name":"Bob","id":"023pbqc03ztkt","username":"bob"}},"type":"friend.added"}
+// Example: {"at":"2026-09-01T10:06:00.000Z","cursor":"1.k3j9.abcdefgh.46","data":{"remark":"","since":"2026-09-01T10:06:00.000Z","user":{"avatar_url":null,"display_name":"Bob","id":"023pbqc03ztkt","status_text":"","username":"bob"}},"type":"friend.added"}
 type FriendAddedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -1332,6 +1492,11 @@ type FriendRequest struct {
 	// Example: 2026-09-01T10:12:00.000Z
 	CreatedAt Time `json:"created_at"`
 
+	// ExpiresAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	ExpiresAt Time `json:"expires_at"`
+
 	// From What anybody signed in may see of a user.
 	From Profile `json:"from"`
 
@@ -1339,6 +1504,9 @@ type FriendRequest struct {
 	//
 	// Example: 023pbqc03ztkt
 	Id Id `json:"id"`
+
+	// IncomingRequestCount In events only, and there in the copies of the one who was asked: how many requests wait for an answer now; absolute. Counting stops at `max_request_count`.
+	IncomingRequestCount *int `json:"incoming_request_count,omitempty"`
 
 	// Note A word of the one who asks; empty when there is none.
 	Note string `json:"note"`
@@ -1357,7 +1525,7 @@ type FriendRequest struct {
 
 // FriendRequestCreatedEvent A friend request was made, by the user or to the user.
 //
-// Example: {"at":"2026-09-01T10:05:00.000Z","cursor":"1.k3j9.abcdefgh.44","data":{"created_at":"2026-09-01T10:05:00.000Z","from":{"avatar_url":null,"display_name":"Ada","id":"0231rhm05bxze","username":"ada"},"id":"024ayx4039aaa","note":"We met at the fair.","state":"pending","to":{"avatar_url":null,"display_name":"Bob","id":"023pbqc03ztkt","username":"bob"},"updated_at":"2026-09-01T10:05:00.000Z"},"type":"friend_request.created"}
+// Example: {"at":"2026-09-01T10:05:00.000Z","cursor":"1.k3j9.abcdefgh.44","data":{"created_at":"2026-09-01T10:05:00.000Z","expires_at":"2026-10-01T10:05:00.000Z","from":{"avatar_url":null,"display_name":"Ada","id":"0231rhm05bxze","status_text":"","username":"ada"},"id":"024ayx4039aaa","incoming_request_count":1,"note":"We met at the fair.","state":"pending","to":{"avatar_url":null,"display_name":"Bob","id":"023pbqc03ztkt","status_text":"","username":"bob"},"updated_at":"2026-09-01T10:05:00.000Z"},"type":"friend_request.created"}
 type FriendRequestCreatedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -1401,7 +1569,7 @@ type FriendRequestRequest struct {
 
 // FriendRequestUpdatedEvent A friend request was accepted, declined or taken back.
 //
-// Example: {"at":"2026-09-01T10:06:00.000Z","cursor":"1.k3j9.abcdefgh.45","data":{"created_at":"2026-09-01T10:05:00.000Z","from":{"avatar_url":null,"display_name":"Ada","id":"0231rhm05bxze","username":"ada"},"id":"024ayx4039aaa","note":"We met at the fair.","state":"accepted","to":{"avatar_url":null,"display_name":"Bob","id":"023pbqc03ztkt","username":"bob"},"updated_at":"2026-09-01T10:06:00.000Z"},"type":"friend_request.updated"}
+// Example: {"at":"2026-09-01T10:06:00.000Z","cursor":"1.k3j9.abcdefgh.45","data":{"created_at":"2026-09-01T10:05:00.000Z","expires_at":"2026-10-01T10:05:00.000Z","from":{"avatar_url":null,"display_name":"Ada","id":"0231rhm05bxze","status_text":"","username":"ada"},"id":"024ayx4039aaa","incoming_request_count":1,"note":"We met at the fair.","state":"accepted","to":{"avatar_url":null,"display_name":"Bob","id":"023pbqc03ztkt","status_text":"","username":"bob"},"updated_at":"2026-09-01T10:06:00.000Z"},"type":"friend_request.updated"}
 type FriendRequestUpdatedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -1422,6 +1590,30 @@ type FriendRequestUpdatedEvent struct {
 
 // FriendRequestUpdatedEventType Which event this is.
 type FriendRequestUpdatedEventType string
+
+// FriendUpdatedEvent The user has changed the remark on a friend.
+//
+// Example: {"at":"2026-09-01T10:43:00.000Z","cursor":"1.k3j9.abcdefgh.57","data":{"remark":"Bob from the fair","since":"2026-09-01T10:06:00.000Z","user":{"avatar_url":null,"display_name":"Bob","id":"023pbqc03ztkt","status_text":"","username":"bob"}},"type":"friend.updated"}
+type FriendUpdatedEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
+	//
+	// Example: 1.k3j9.abcdefgh.42
+	Cursor Cursor `json:"cursor"`
+
+	// Data One entry of a user's list of friends.
+	Data Friend `json:"data"`
+
+	// Type Which event this is.
+	Type FriendUpdatedEventType `json:"type"`
+}
+
+// FriendUpdatedEventType Which event this is.
+type FriendUpdatedEventType string
 
 // Group `my_role` is absent for somebody who is no member, and in events, which many read. `announcement` is null for somebody who is no member.
 type Group struct {
@@ -1804,7 +1996,7 @@ type JoinRequest struct {
 
 // JoinRequestCreatedEvent Somebody asks to be let into a group, be it the user.
 //
-// Example: {"at":"2026-09-01T10:16:00.000Z","cursor":"1.k3j9.abcdefgh.56","data":{"created_at":"2026-09-01T10:16:00.000Z","group_id":"0268rec05h624","note":"We met at the fair.","pending_count":1,"state":"pending","user":{"avatar_url":null,"display_name":"Bob","id":"023pbqc03ztkt","username":"bob"}},"type":"join_request.created"}
+// Example: {"at":"2026-09-01T10:16:00.000Z","cursor":"1.k3j9.abcdefgh.56","data":{"created_at":"2026-09-01T10:16:00.000Z","group_id":"0268rec05h624","note":"We met at the fair.","pending_count":1,"state":"pending","user":{"avatar_url":null,"display_name":"Bob","id":"023pbqc03ztkt","status_text":"","username":"bob"}},"type":"join_request.created"}
 type JoinRequestCreatedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -1837,7 +2029,7 @@ type JoinRequestList struct {
 
 // JoinRequestUpdatedEvent A join request was settled.
 //
-// Example: {"at":"2026-09-01T10:17:00.000Z","cursor":"1.k3j9.abcdefgh.57","data":{"created_at":"2026-09-01T10:16:00.000Z","group_id":"0268rec05h624","note":"We met at the fair.","pending_count":0,"state":"accepted","user":{"avatar_url":null,"display_name":"Bob","id":"023pbqc03ztkt","username":"bob"}},"type":"join_request.updated"}
+// Example: {"at":"2026-09-01T10:17:00.000Z","cursor":"1.k3j9.abcdefgh.57","data":{"created_at":"2026-09-01T10:16:00.000Z","group_id":"0268rec05h624","note":"We met at the fair.","pending_count":0,"state":"accepted","user":{"avatar_url":null,"display_name":"Bob","id":"023pbqc03ztkt","status_text":"","username":"bob"}},"type":"join_request.updated"}
 type JoinRequestUpdatedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -1861,6 +2053,9 @@ type JoinRequestUpdatedEventType string
 
 // Limits Every limit that is in force. More may come.
 type Limits struct {
+	// FriendRequestLifetimeSeconds How long a friend request may be answered.
+	FriendRequestLifetimeSeconds int64 `json:"friend_request_lifetime_seconds"`
+
 	// HeartbeatSeconds The longest silence on a stream.
 	HeartbeatSeconds int `json:"heartbeat_seconds"`
 
@@ -1870,11 +2065,17 @@ type Limits struct {
 	// MaxAnnouncementLength Characters of a group's announcement.
 	MaxAnnouncementLength int `json:"max_announcement_length"`
 
+	// MaxAvatarUrlLength Characters of an `avatar_url`.
+	MaxAvatarUrlLength int `json:"max_avatar_url_length"`
+
 	// MaxBodyBytes Bytes of a request's body.
 	MaxBodyBytes int64 `json:"max_body_bytes"`
 
 	// MaxDescriptionLength Characters of a group's description.
 	MaxDescriptionLength int `json:"max_description_length"`
+
+	// MaxDeviceNameLength Characters of a device name.
+	MaxDeviceNameLength int `json:"max_device_name_length"`
 
 	// MaxDisplayNameLength Characters of a display name, and of a remark.
 	MaxDisplayNameLength int `json:"max_display_name_length"`
@@ -1936,14 +2137,26 @@ type Limits struct {
 	// MaxPresenceUsers Users that one `GET /v1/presence` may name.
 	MaxPresenceUsers int `json:"max_presence_users"`
 
+	// MaxProfileRecipients Friends and private peers who are told at once of a changed profile.
+	MaxProfileRecipients int `json:"max_profile_recipients"`
+
 	// MaxReactionBytes Bytes of a reaction.
 	MaxReactionBytes int `json:"max_reaction_bytes"`
 
 	// MaxReactions Different reactions on one message.
 	MaxReactions int `json:"max_reactions"`
 
+	// MaxRequestCount Where counting open friend requests stops.
+	MaxRequestCount int `json:"max_request_count"`
+
 	// MaxSearchQueryLength Characters of what is searched for.
 	MaxSearchQueryLength int `json:"max_search_query_length"`
+
+	// MaxSessionsPerUser Sessions of one user; a login beyond it ends the one that was not used for longest.
+	MaxSessionsPerUser int `json:"max_sessions_per_user"`
+
+	// MaxStatusTextLength Characters of a status text.
+	MaxStatusTextLength int `json:"max_status_text_length"`
 
 	// MaxStreamsPerUser Streams of one user that may be open at once.
 	MaxStreamsPerUser int `json:"max_streams_per_user"`
@@ -2030,7 +2243,7 @@ type MemberJoinedData struct {
 
 // MemberJoinedEvent Somebody came into a group of the user, be it the user.
 //
-// Example: {"at":"2026-09-01T10:13:00.000Z","cursor":"1.k3j9.abcdefgh.50","data":{"by":"025m58m02ft28","group":{"add_policy":"admins","announcement":null,"created_at":"2026-09-01T10:10:00.000Z","description":"Wednesdays at eight","history_for_newcomers":true,"id":"0268rec05h624","join_policy":"open","member_count":3,"name":"Chess club","owner_id":"0231rhm05bxze","send_policy":"everyone","visibility":"public"},"muted_until":null,"role":"member","user":{"avatar_url":null,"display_name":"Cleo","id":"025m58m02ft28","username":"cleo"}},"type":"member.joined"}
+// Example: {"at":"2026-09-01T10:13:00.000Z","cursor":"1.k3j9.abcdefgh.50","data":{"by":"025m58m02ft28","group":{"add_policy":"admins","announcement":null,"created_at":"2026-09-01T10:10:00.000Z","description":"Wednesdays at eight","history_for_newcomers":true,"id":"0268rec05h624","join_policy":"open","member_count":3,"name":"Chess club","owner_id":"0231rhm05bxze","send_policy":"everyone","visibility":"public"},"muted_until":null,"role":"member","user":{"avatar_url":null,"display_name":"Cleo","id":"025m58m02ft28","status_text":"","username":"cleo"}},"type":"member.joined"}
 type MemberJoinedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -2590,6 +2803,11 @@ type Profile struct {
 	// AvatarUrl Where the user's picture is; null = there is none.
 	AvatarUrl *string `json:"avatar_url"`
 
+	// Deleted Present and `true` when the account is deleted; the username is `~deleted` then, which no living account has.
+	//
+	// Example: true
+	Deleted *bool `json:"deleted,omitempty"`
+
 	// DisplayName How others see the user.
 	DisplayName string `json:"display_name"`
 
@@ -2597,6 +2815,9 @@ type Profile struct {
 	//
 	// Example: 023pbqc03ztkt
 	Id Id `json:"id"`
+
+	// StatusText A line about how the user is; empty for none.
+	StatusText string `json:"status_text"`
 
 	// Username The name the user signs in with; unique whatever the case.
 	Username string `json:"username"`
@@ -2751,6 +2972,9 @@ type RegisterRequest struct {
 	Username string `json:"username"`
 }
 
+// RequestAcceptance From whom a user takes friend requests.
+type RequestAcceptance string
+
 // RequestState How far a friend request has come. Only a pending one can change.
 type RequestState string
 
@@ -2783,7 +3007,7 @@ type SendMessageRequest struct {
 	// Example: {"conversation_id":"026xbm4035yf0","seq":7}
 	Forward *MessageRef `json:"forward,omitempty"`
 
-	// Kind How a message is to be read. A `custom` one has a `payload` that clients agree on among themselves; a `system` one tells what happened to the conversation, and nobody can send it.
+	// Kind What is sent; `text` unless given. What the system says nobody can send.
 	Kind *MessageKind `json:"kind,omitempty"`
 
 	// Mentions Users of the conversation who are to be noticed.
@@ -2808,6 +3032,9 @@ type Seq = int64
 
 // Session One device of a user.
 type Session struct {
+	// Address The client's address when the session was last seen; empty when it is not known.
+	Address string `json:"address"`
+
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
@@ -2833,6 +3060,9 @@ type Session struct {
 	//
 	// Example: 2026-09-01T10:12:00.000Z
 	LastSeenAt Time `json:"last_seen_at"`
+
+	// UserAgent What the client called itself then, shortened; empty for nothing.
+	UserAgent string `json:"user_agent"`
 }
 
 // SessionList The live sessions of a user.
@@ -3043,7 +3273,13 @@ type UpdateGroupRequest struct {
 
 // UpdateMeRequest What is to change of the account; what is not given stays.
 type UpdateMeRequest struct {
-	// AcceptMessagesFrom From whom a user takes private messages.
+	// AcceptFriendRequestsFrom From whom a user takes friend requests.
+	AcceptFriendRequestsFrom *RequestAcceptance `json:"accept_friend_requests_from,omitempty"`
+
+	// AcceptGroupInvitesFrom From whom a user takes something.
+	AcceptGroupInvitesFrom *Acceptance `json:"accept_group_invites_from,omitempty"`
+
+	// AcceptMessagesFrom From whom a user takes something.
 	AcceptMessagesFrom *Acceptance `json:"accept_messages_from,omitempty"`
 
 	// AvatarUrl An http or https URL; null or empty removes it.
@@ -3054,11 +3290,20 @@ type UpdateMeRequest struct {
 
 	// PresenceVisibility Who may see whether and when a user is connected.
 	PresenceVisibility *PresenceVisibility `json:"presence_visibility,omitempty"`
+
+	// StatusText A line about how the user is; empty removes it.
+	StatusText *string `json:"status_text,omitempty"`
 }
 
 // User What users see of themselves.
 type User struct {
-	// AcceptMessagesFrom From whom a user takes private messages.
+	// AcceptFriendRequestsFrom From whom a user takes friend requests.
+	AcceptFriendRequestsFrom RequestAcceptance `json:"accept_friend_requests_from"`
+
+	// AcceptGroupInvitesFrom From whom a user takes something.
+	AcceptGroupInvitesFrom Acceptance `json:"accept_group_invites_from"`
+
+	// AcceptMessagesFrom From whom a user takes something.
 	AcceptMessagesFrom Acceptance `json:"accept_messages_from"`
 
 	// AvatarUrl Where the user's picture is; null = there is none.
@@ -3080,9 +3325,78 @@ type User struct {
 	// PresenceVisibility Who may see whether and when a user is connected.
 	PresenceVisibility PresenceVisibility `json:"presence_visibility"`
 
+	// StatusText A line about how the user is; empty for none.
+	StatusText string `json:"status_text"`
+
 	// Username The name the user signs in with; unique whatever the case.
 	Username string `json:"username"`
 }
+
+// UserUpdatedData A profile as it is now. The user's own copies have all that the user sees.
+type UserUpdatedData struct {
+	// AcceptFriendRequestsFrom From whom a user takes friend requests.
+	AcceptFriendRequestsFrom *RequestAcceptance `json:"accept_friend_requests_from,omitempty"`
+
+	// AcceptGroupInvitesFrom From whom a user takes something.
+	AcceptGroupInvitesFrom *Acceptance `json:"accept_group_invites_from,omitempty"`
+
+	// AcceptMessagesFrom From whom a user takes something.
+	AcceptMessagesFrom *Acceptance `json:"accept_messages_from,omitempty"`
+
+	// AvatarUrl Where the user's picture is; null = there is none.
+	AvatarUrl *string `json:"avatar_url"`
+
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	CreatedAt *Time `json:"created_at,omitempty"`
+
+	// Deleted Present and `true` when the account is deleted.
+	//
+	// Example: true
+	Deleted *bool `json:"deleted,omitempty"`
+
+	// DisplayName How others see the user.
+	DisplayName string `json:"display_name"`
+
+	// Id An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	Id Id `json:"id"`
+
+	// PresenceVisibility Who may see whether and when a user is connected.
+	PresenceVisibility *PresenceVisibility `json:"presence_visibility,omitempty"`
+
+	// StatusText A line about how the user is; empty for none.
+	StatusText string `json:"status_text"`
+
+	// Username The name the user signs in with.
+	Username string `json:"username"`
+}
+
+// UserUpdatedEvent A profile has changed, or what a user takes from whom.
+//
+// Example: {"at":"2026-09-01T10:42:00.000Z","cursor":"1.k3j9.abcdefgh.56","data":{"accept_friend_requests_from":"everyone","accept_group_invites_from":"friends","accept_messages_from":"friends","avatar_url":null,"created_at":"2026-09-01T10:00:00.000Z","display_name":"Ada L.","id":"0231rhm05bxze","presence_visibility":"friends","status_text":"At the lake","username":"ada"},"type":"user.updated"}
+type UserUpdatedEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
+	//
+	// Example: 1.k3j9.abcdefgh.42
+	Cursor Cursor `json:"cursor"`
+
+	// Data A profile as it is now. The user's own copies have all that the user sees.
+	Data UserUpdatedData `json:"data"`
+
+	// Type Which event this is.
+	Type UserUpdatedEventType `json:"type"`
+}
+
+// UserUpdatedEventType Which event this is.
+type UserUpdatedEventType string
 
 // Visibility Public groups are in the directory, private ones are known to their members only.
 type Visibility string
@@ -3491,8 +3805,14 @@ type SendToGroupJSONRequestBody = SendMessageRequest
 // AckInboxJSONRequestBody defines body for AckInbox for application/json ContentType.
 type AckInboxJSONRequestBody = AckRequest
 
+// DeleteMeJSONRequestBody defines body for DeleteMe for application/json ContentType.
+type DeleteMeJSONRequestBody = DeleteMeRequest
+
 // UpdateMeJSONRequestBody defines body for UpdateMe for application/json ContentType.
 type UpdateMeJSONRequestBody = UpdateMeRequest
+
+// ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
+type ChangePasswordJSONRequestBody = ChangePasswordRequest
 
 // SetPresenceJSONRequestBody defines body for SetPresence for application/json ContentType.
 type SetPresenceJSONRequestBody = SetPresenceRequest
@@ -3700,18 +4020,27 @@ type ServerInterface interface {
 	// GetLimits Get the limits
 	// (GET /v1/limits)
 	GetLimits(ctx echo.Context) error
+	// DeleteMe Delete my account
+	// (DELETE /v1/me)
+	DeleteMe(ctx echo.Context) error
 	// GetMe Get my account
 	// (GET /v1/me)
 	GetMe(ctx echo.Context) error
 	// UpdateMe Change my account
 	// (PATCH /v1/me)
 	UpdateMe(ctx echo.Context) error
+	// ExportMe Export my data
+	// (GET /v1/me/export)
+	ExportMe(ctx echo.Context) error
 	// ListMyGroups List my groups
 	// (GET /v1/me/groups)
 	ListMyGroups(ctx echo.Context, params ListMyGroupsParams) error
 	// ListMyJoinRequests List where I ask to join
 	// (GET /v1/me/join-requests)
 	ListMyJoinRequests(ctx echo.Context, params ListMyJoinRequestsParams) error
+	// ChangePassword Change my password
+	// (PUT /v1/me/password)
+	ChangePassword(ctx echo.Context) error
 	// SetPresence Say whether I look at it
 	// (PUT /v1/me/presence)
 	SetPresence(ctx echo.Context) error
@@ -3721,6 +4050,9 @@ type ServerInterface interface {
 	// SearchMessages Search messages
 	// (GET /v1/search/messages)
 	SearchMessages(ctx echo.Context, params SearchMessagesParams) error
+	// EndOtherSessions End all my other sessions
+	// (DELETE /v1/sessions)
+	EndOtherSessions(ctx echo.Context) error
 	// ListSessions List my sessions
 	// (GET /v1/sessions)
 	ListSessions(ctx echo.Context) error
@@ -5219,6 +5551,15 @@ func (w *ServerInterfaceWrapper) GetLimits(ctx echo.Context) error {
 	return err
 }
 
+// DeleteMe converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteMe(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteMe(ctx)
+	return err
+}
+
 // GetMe converts echo context to params.
 func (w *ServerInterfaceWrapper) GetMe(ctx echo.Context) error {
 	var err error
@@ -5234,6 +5575,15 @@ func (w *ServerInterfaceWrapper) UpdateMe(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdateMe(ctx)
+	return err
+}
+
+// ExportMe converts echo context to params.
+func (w *ServerInterfaceWrapper) ExportMe(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ExportMe(ctx)
 	return err
 }
 
@@ -5284,6 +5634,15 @@ func (w *ServerInterfaceWrapper) ListMyJoinRequests(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListMyJoinRequests(ctx, params)
+	return err
+}
+
+// ChangePassword converts echo context to params.
+func (w *ServerInterfaceWrapper) ChangePassword(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ChangePassword(ctx)
 	return err
 }
 
@@ -5371,6 +5730,15 @@ func (w *ServerInterfaceWrapper) SearchMessages(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SearchMessages(ctx, params)
+	return err
+}
+
+// EndOtherSessions converts echo context to params.
+func (w *ServerInterfaceWrapper) EndOtherSessions(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.EndOtherSessions(ctx)
 	return err
 }
 
@@ -5605,13 +5973,17 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/invitations/:code", wrapper.PreviewInvitation, options.OperationMiddlewares["previewInvitation"]...)
 	router.POST(options.BaseURL+"/v1/invitations/:code/join", wrapper.JoinByInvitation, options.OperationMiddlewares["joinByInvitation"]...)
 	router.GET(options.BaseURL+"/v1/limits", wrapper.GetLimits, options.OperationMiddlewares["getLimits"]...)
+	router.DELETE(options.BaseURL+"/v1/me", wrapper.DeleteMe, options.OperationMiddlewares["deleteMe"]...)
 	router.GET(options.BaseURL+"/v1/me", wrapper.GetMe, options.OperationMiddlewares["getMe"]...)
 	router.PATCH(options.BaseURL+"/v1/me", wrapper.UpdateMe, options.OperationMiddlewares["updateMe"]...)
+	router.GET(options.BaseURL+"/v1/me/export", wrapper.ExportMe, options.OperationMiddlewares["exportMe"]...)
 	router.GET(options.BaseURL+"/v1/me/groups", wrapper.ListMyGroups, options.OperationMiddlewares["listMyGroups"]...)
 	router.GET(options.BaseURL+"/v1/me/join-requests", wrapper.ListMyJoinRequests, options.OperationMiddlewares["listMyJoinRequests"]...)
+	router.PUT(options.BaseURL+"/v1/me/password", wrapper.ChangePassword, options.OperationMiddlewares["changePassword"]...)
 	router.PUT(options.BaseURL+"/v1/me/presence", wrapper.SetPresence, options.OperationMiddlewares["setPresence"]...)
 	router.GET(options.BaseURL+"/v1/presence", wrapper.GetPresence, options.OperationMiddlewares["getPresence"]...)
 	router.GET(options.BaseURL+"/v1/search/messages", wrapper.SearchMessages, options.OperationMiddlewares["searchMessages"]...)
+	router.DELETE(options.BaseURL+"/v1/sessions", wrapper.EndOtherSessions, options.OperationMiddlewares["endOtherSessions"]...)
 	router.GET(options.BaseURL+"/v1/sessions", wrapper.ListSessions, options.OperationMiddlewares["listSessions"]...)
 	router.DELETE(options.BaseURL+"/v1/sessions/:id", wrapper.EndSession, options.OperationMiddlewares["endSession"]...)
 	router.GET(options.BaseURL+"/v1/sync", wrapper.Sync, options.OperationMiddlewares["sync"]...)

@@ -161,10 +161,11 @@ func readAudiences(x *conn, conversations map[chat.ID]*conversation) error {
 			if err := r.Scan(&id, &acceptsLo, &acceptsHi, &friends, &loBlocks, &hiBlock); err != nil {
 				return err
 			}
+			missing := !acceptsLo.Valid || !acceptsHi.Valid // who is deleted sends nothing either
 			if c := conversations[id]; c != nil {
 				c.audience.Relations = [2]chat.Relation{
-					{Friends: friends, Blocks: loBlocks, BlockedBy: hiBlock, PeerAccepts: chat.Acceptance(acceptsHi.String), PeerIsMissing: !acceptsHi.Valid},
-					{Friends: friends, Blocks: hiBlock, BlockedBy: loBlocks, PeerAccepts: chat.Acceptance(acceptsLo.String), PeerIsMissing: !acceptsLo.Valid},
+					{Friends: friends, Blocks: loBlocks, BlockedBy: hiBlock, PeerAccepts: chat.Acceptance(acceptsHi.String), PeerIsMissing: missing},
+					{Friends: friends, Blocks: hiBlock, BlockedBy: loBlocks, PeerAccepts: chat.Acceptance(acceptsLo.String), PeerIsMissing: missing},
 				}
 			}
 			return nil
@@ -216,7 +217,7 @@ func readMembers(x *conn, text *statement, groups []chat.ID, conversations map[c
 // relationsOfPairs reads both directions between the users of private conversations.
 const relationsOfPairs = "SELECT c.id, lo.accept_messages_from, hi.accept_messages_from," +
 	" f.user_id IS NOT NULL, bl.user_id IS NOT NULL, bh.user_id IS NOT NULL FROM conversation c" +
-	" LEFT JOIN `user` lo ON lo.id = c.user_lo LEFT JOIN `user` hi ON hi.id = c.user_hi" +
+	" LEFT JOIN `user` lo ON lo.id = c.user_lo AND lo.deleted_at IS NULL LEFT JOIN `user` hi ON hi.id = c.user_hi AND hi.deleted_at IS NULL" +
 	" LEFT JOIN friend f ON f.user_id = c.user_lo AND f.friend_id = c.user_hi" +
 	" LEFT JOIN `block` bl ON bl.user_id = c.user_lo AND bl.blocked_id = c.user_hi" +
 	" LEFT JOIN `block` bh ON bh.user_id = c.user_hi AND bh.blocked_id = c.user_lo WHERE c.id IN "

@@ -128,8 +128,12 @@ func fill(t *testing.T, db *DB) {
 			s.int(i).sql(",").int(i).sql(",'phone',1,1,1,1,1")
 		},
 		"friend (user_id, friend_id, remark, since)": func(s *statement, i int64) { s.int(i).sql(",").int(i + 1).sql(",'',1") },
-		"friend_request (id, from_id, to_id, note, state, created_at, updated_at)": func(s *statement, i int64) {
-			s.int(i).sql(",").int(i).sql(",").int(i + 1).sql(",'','declined',1,1")
+		"friend_request (id, from_id, to_id, note, state, created_at, updated_at, expires_at)": func(s *statement, i int64) {
+			state := ",'','declined',1,1,"
+			if i%3 == 0 { // some are open, and most of these for long
+				state = ",'','pending',1,1,"
+			}
+			s.int(i).sql(",").int(i).sql(",").int(i + 1).sql(state).int(i * 100_000_000)
 		},
 		"last_seen (user_id, at)":              func(s *statement, i int64) { s.int(i).sql(",1") },
 		"`block` (user_id, blocked_id, since)": func(s *statement, i int64) { s.int(i).sql(",").int(i + 1).sql(",1") },
@@ -232,7 +236,7 @@ func live(t *testing.T, db *DB) {
 		step(tx.SetRefreshGeneration(session, 2, at*2))
 		_, err = tx.PendingFriendRequest(me, third)
 		step(err)
-		request, err := tx.InsertFriendRequest(db.ids.Next(), me, third, "")
+		request, err := tx.InsertFriendRequest(db.ids.Next(), me, third, "", at+1)
 		step(err)
 		step(tx.SetFriendRequestState(request.ID, chat.RequestDeclined))
 		step(tx.SetRemark(me, peer, "r"))
@@ -279,9 +283,9 @@ func live(t *testing.T, db *DB) {
 	})
 	liveMessages(t, db, do, chat.MessageRef{ConversationID: private, Seq: 1}, me, peer)
 	for _, page := range []chat.Page{{Limit: 10}} {
-		_, err = db.FindUsers(ctx, "stranger7", page)
+		_, err = db.FindUsers(ctx, me, "stranger7", page)
 		step(err)
-		_, err = db.FindUsers(ctx, "stranger7", chat.Page{Limit: 10, After: place{list: listUsersByName, text: "stranger70"}.String()})
+		_, err = db.FindUsers(ctx, me, "stranger7", chat.Page{Limit: 10, After: place{list: listUsersByName, text: "stranger70"}.String()})
 		step(err)
 		_, err = db.FindGroups(ctx, me, "group7", page)
 		step(err)
@@ -289,9 +293,9 @@ func live(t *testing.T, db *DB) {
 		step(err)
 		_, err = db.Blocks(ctx, me, page)
 		step(err)
-		_, err = db.FriendRequests(ctx, me, chat.DirectionIncoming, page)
+		_, err = db.FriendRequests(ctx, me, chat.DirectionIncoming, at, page)
 		step(err)
-		_, err = db.FriendRequests(ctx, me, chat.DirectionOutgoing, page)
+		_, err = db.FriendRequests(ctx, me, chat.DirectionOutgoing, at, page)
 		step(err)
 		_, err = db.GroupsOf(ctx, me, page)
 		step(err)
@@ -310,10 +314,11 @@ func live(t *testing.T, db *DB) {
 	}
 	_, err = db.CredentialsByUsername(ctx, me.String())
 	step(err)
-	_, err = db.CountIncomingRequests(ctx, me)
+	_, err = db.CountIncomingRequests(ctx, me, at)
 	step(err)
 	_, err = db.SessionsOf(ctx, me, at)
 	step(err)
+	liveAccounts(t, db, account{me: me, peer: peer, third: third, group: group, session: session, at: at})
 	_, err = db.Friend(ctx, me, peer)
 	step(err)
 	_, err = db.GroupByID(ctx, group, me)
@@ -467,6 +472,63 @@ func stepThroughGroupRules(tx chat.Tx, step func(err error), group, me, third ch
 	step(tx.Post(chat.Message{ConversationID: group, SenderID: me, Kind: chat.KindSystem, System: &chat.SystemEvent{}}, me))
 	_, err = tx.LastSeq(group)
 	step(err)
+}
+
+// account is whom liveAccounts is about.
+type account struct {
+	me, peer, third, group, session chat.ID
+	at                              chat.Time
+}
+
+// liveAccounts does what can be done with accounts, the deletion of one included.
+func liveAccounts(t *testing.T, db *DB, a account) {
+	t.Helper()
+	ctx := t.Context()
+	step := func(err error) {
+		if err != nil && chat.CodeOf(err) != chat.CodeNotFound {
+			t.Error(err)
+		}
+	}
+	for _, read := range []func() error{
+		func() error { _, err := db.CredentialsByID(ctx, a.me); return err },
+		func() error {
+			return db.SaveSeen(ctx, []chat.SessionSighting{{Session: a.session, At: a.at, Origin: chat.ClientOrigin{Address: "a", UserAgent: "u"}}})
+		},
+		func() error { _, err := db.PruneSessions(ctx, 1, 10); return err },
+		func() error { _, err := db.SentRuns(ctx, a.me); return err },
+		func() error { _, err := db.SentIn(ctx, a.me, a.group, 0, 5000, 200); return err },
+		func() error { _, err := db.ExpiredRequests(ctx, 300_000_001, 10); return err },
+		func() error { _, err := db.PendingRequestOf(ctx, a.me); return err },
+		func() error { _, err := db.DeletedUsers(ctx, a.at, 10); return err },
+	} {
+		step(read())
+	}
+	_, err := db.Write(ctx, a.at, func(tx chat.Tx) error {
+		step(tx.LockUsersEvenDeleted(a.third))
+		_, err := tx.CredentialsByID(a.third)
+		step(err)
+		step(tx.SetPasswordHash(a.third, "x"))
+		_, err = tx.LockSessionsOf(a.third)
+		step(err)
+		_, err = tx.ProfileAudience(a.third, 10)
+		step(err)
+		_, err = tx.CountIncomingRequests(a.third)
+		step(err)
+		_, err = tx.Friend(a.me, a.peer)
+		step(err)
+		_, err = tx.RefusingInvites(a.me, []chat.ID{a.peer, a.third})
+		step(err)
+		_, err = tx.BlockersOf(a.third, 10)
+		step(err)
+		_, err = tx.Members(a.group)
+		step(err)
+		step(tx.DeleteUser(a.third, a.at))
+		step(tx.DeleteFriends(a.third, []chat.ID{a.me, a.peer}))
+		step(tx.DeleteBlocksOn(a.third, []chat.ID{a.me, a.peer}))
+		step(tx.ClearUser(a.third))
+		return tx.SetPurgeAt(a.third, nil)
+	})
+	require.NoError(t, err)
 }
 
 func TestNoStatementReadsAWholeTable(t *testing.T) {

@@ -19,11 +19,11 @@ const (
 func relation(c *conn, user, peer chat.ID) (chat.Relation, error) {
 	missing := errNoUser()
 	found, err := one(c, missing, func(r row) (rel chat.Relation, err error) {
-		return rel, r.Scan(&rel.PeerAccepts, &rel.Friends, &rel.Blocks, &rel.BlockedBy)
-	}, "SELECT u.accept_messages_from, f.user_id IS NOT NULL, b.user_id IS NOT NULL, r.user_id IS NOT NULL FROM `user` u"+
+		return rel, r.Scan(&rel.PeerAccepts, &rel.PeerTakesNoRequests, &rel.Friends, &rel.Blocks, &rel.BlockedBy)
+	}, "SELECT u.accept_messages_from, u.accept_friend_requests_from = 'nobody', f.user_id IS NOT NULL, b.user_id IS NOT NULL, r.user_id IS NOT NULL FROM `user` u"+
 		" LEFT JOIN friend f ON f.user_id = ? AND f.friend_id = u.id"+
 		" LEFT JOIN `block` b ON b.user_id = ? AND b.blocked_id = u.id"+
-		" LEFT JOIN `block` r ON r.user_id = u.id AND r.blocked_id = ? WHERE u.id = ?", user, user, user, peer)
+		" LEFT JOIN `block` r ON r.user_id = u.id AND r.blocked_id = ? WHERE u.id = ? AND u.deleted_at IS NULL", user, user, user, peer)
 	if errors.Is(err, missing) {
 		return chat.Relation{PeerIsMissing: true}, nil
 	}
@@ -55,7 +55,11 @@ func (db *DB) Friends(ctx context.Context, user chat.ID, page chat.Page) (chat.L
 
 // Friend returns one friend of a user; CodeNotFound when they are no friends.
 func (db *DB) Friend(ctx context.Context, user, friend chat.ID) (chat.Friend, error) {
-	return one(db.reader(ctx), errNoFriend(), scanFriend, selectFriends+" WHERE f.user_id = ? AND f.friend_id = ?", user, friend)
+	return oneFriend(db.reader(ctx), user, friend)
+}
+
+func oneFriend(c *conn, user, friend chat.ID) (chat.Friend, error) {
+	return one(c, errNoFriend(), scanFriend, selectFriends+" WHERE f.user_id = ? AND f.friend_id = ?", user, friend)
 }
 
 // Blocks lists whom a user blocks, by id.
@@ -71,13 +75,15 @@ func (db *DB) Blocks(ctx context.Context, user chat.ID, page chat.Page) (chat.Li
 	return listByID(listBlocks, items, page.Limit, func(last chat.Block) chat.ID { return last.User.ID }), err
 }
 
-const selectFriendRequests = "SELECT " + profileColumns + ", t.id, t.username, t.display_name, t.avatar_url," +
-	" r.id, r.note, r.state, r.created_at, r.updated_at FROM friend_request r" +
+const selectFriendRequests = "SELECT " + profileColumns + ", t.id, t.username, t.display_name, t.avatar_url, t.status_text, t.deleted_at," +
+	" r.id, r.note, r.state, r.created_at, r.updated_at, r.expires_at FROM friend_request r" +
 	" JOIN `user` u ON u.id = r.from_id JOIN `user` t ON t.id = r.to_id WHERE "
 
 func scanFriendRequest(r row) (request chat.FriendRequest, err error) {
-	err = scanProfile(r, &request.From, &request.To.ID, &request.To.Username, &request.To.DisplayName, &request.To.AvatarURL,
-		&request.ID, &request.Note, &request.State, &request.CreatedAt, &request.UpdatedAt)
+	to := profileRow{profile: &request.To}
+	err = scanProfile(r, &request.From, append(to.dest(),
+		&request.ID, &request.Note, &request.State, &request.CreatedAt, &request.UpdatedAt, &request.ExpiresAt)...)
+	to.finish()
 	return request, err
 }
 
@@ -91,8 +97,9 @@ func (db *DB) FriendRequestByID(ctx context.Context, id chat.ID) (chat.FriendReq
 	return friendRequest(db.reader(ctx), "r.id = ?", id)
 }
 
-// FriendRequests lists a user's pending requests in one direction, newest first.
-func (db *DB) FriendRequests(ctx context.Context, user chat.ID, direction chat.Direction, page chat.Page) (chat.List[chat.FriendRequest], error) {
+// FriendRequests lists a user's requests in one direction that can be answered
+// at the given time, newest first.
+func (db *DB) FriendRequests(ctx context.Context, user chat.ID, direction chat.Direction, at chat.Time, page chat.Page) (chat.List[chat.FriendRequest], error) {
 	before, err := placeByID(listFriendRequests, page.After)
 	if err != nil {
 		return chat.List[chat.FriendRequest]{}, err
@@ -104,13 +111,19 @@ func (db *DB) FriendRequests(ctx context.Context, user chat.ID, direction chat.D
 	if direction == chat.DirectionOutgoing {
 		side = "r.from_id"
 	}
-	items, err := all(db.reader(ctx), scanFriendRequest, selectFriendRequests+side+" = ? AND r.state = ? AND r.id < ? ORDER BY r.id DESC LIMIT ?",
-		user, string(chat.RequestPending), before, page.Limit+1)
+	items, err := all(db.reader(ctx), scanFriendRequest, selectFriendRequests+side+" = ? AND r.state = ? AND r.id < ? AND r.expires_at > ? ORDER BY r.id DESC LIMIT ?",
+		user, string(chat.RequestPending), before, at, page.Limit+1)
 	return listByID(listFriendRequests, items, page.Limit, func(last chat.FriendRequest) chat.ID { return last.ID }), err
 }
 
-// CountIncomingRequests returns how many requests wait for the user's answer.
-func (db *DB) CountIncomingRequests(ctx context.Context, user chat.ID) (int, error) {
-	n, err := one(db.reader(ctx), nil, scanInt, "SELECT COUNT(*) FROM friend_request WHERE to_id = ? AND state = ?", user, string(chat.RequestPending))
+// CountIncomingRequests returns how many requests wait for the user's answer at
+// the given time, at most chat.MaxRequestCount.
+func (db *DB) CountIncomingRequests(ctx context.Context, user chat.ID, at chat.Time) (int, error) {
+	return countIncoming(db.reader(ctx), user, at)
+}
+
+func countIncoming(c *conn, user chat.ID, at chat.Time) (int, error) {
+	n, err := one(c, nil, scanInt, "SELECT COUNT(*) FROM (SELECT r.id FROM friend_request r WHERE r.to_id = ? AND r.state = ? AND r.expires_at > ? LIMIT ?) page",
+		user, string(chat.RequestPending), at, chat.MaxRequestCount)
 	return int(n), err
 }

@@ -71,7 +71,7 @@ func TestUsersAreFoundByUsernameThenByDisplayName(t *testing.T) {
 		}
 		find := func(prefix string) (names []string) {
 			for _, p := range agree(t, func(ctx context.Context, page chat.Page) (chat.List[chat.Profile], error) {
-				return w.FindUsers(ctx, prefix, page)
+				return w.FindUsers(ctx, 1, prefix, page)
 			}) {
 				names = append(names, p.Username)
 			}
@@ -102,7 +102,7 @@ func TestFindUsersGoesPastManyWhoWereFoundAlready(t *testing.T) {
 			return tx.InsertUser(chat.User{Profile: chat.Profile{ID: w.ids.Next(), Username: "anna", DisplayName: "Zedx"}}, "")
 		})
 		found := pages(t, 99, func(ctx context.Context, page chat.Page) (chat.List[chat.Profile], error) {
-			return w.FindUsers(ctx, "zed", page)
+			return w.FindUsers(ctx, 1, "zed", page)
 		})
 		require.Len(t, found, 451)
 		assert.Equal(t, "anna", found[450].Username)
@@ -160,10 +160,10 @@ func TestListsOfPeople(t *testing.T) {
 				if _, err := tx.SetBlock(me, other, true); err != nil {
 					return err
 				}
-				if _, err := tx.InsertFriendRequest(w.ids.Next(), other, me, "in"); err != nil {
+				if _, err := tx.InsertFriendRequest(w.ids.Next(), other, me, "in", tx.At()+1_000_000); err != nil {
 					return err
 				}
-				if _, err := tx.InsertFriendRequest(w.ids.Next(), me, other, "out"); err != nil {
+				if _, err := tx.InsertFriendRequest(w.ids.Next(), me, other, "out", tx.At()+1_000_000); err != nil {
 					return err
 				}
 			}
@@ -182,10 +182,10 @@ func TestListsOfPeople(t *testing.T) {
 			assert.Equal(t, other, blocks[i].User.ID)
 		}
 		incoming := agree(t, func(ctx context.Context, page chat.Page) (chat.List[chat.FriendRequest], error) {
-			return w.FriendRequests(ctx, me, chat.DirectionIncoming, page)
+			return w.FriendRequests(ctx, me, chat.DirectionIncoming, w.now(), page)
 		})
 		outgoing := agree(t, func(ctx context.Context, page chat.Page) (chat.List[chat.FriendRequest], error) {
-			return w.FriendRequests(ctx, me, chat.DirectionOutgoing, page)
+			return w.FriendRequests(ctx, me, chat.DirectionOutgoing, w.now(), page)
 		})
 		require.Len(t, incoming, 8)
 		require.Len(t, outgoing, 8)

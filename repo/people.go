@@ -24,32 +24,60 @@ func fold(name string) string {
 }
 
 // profileColumns are the columns of user as u that make a profile.
-const profileColumns = "u.id, u.username, u.display_name, u.avatar_url"
+const profileColumns = "u.id, u.username, u.display_name, u.avatar_url, u.status_text, u.deleted_at"
 
 // scanProfile reads profileColumns and what the caller has behind them.
 func scanProfile(r row, profile *chat.Profile, more ...any) error {
-	var avatar sql.NullString
-	if err := r.Scan(append([]any{&profile.ID, &profile.Username, &profile.DisplayName, &avatar}, more...)...); err != nil {
+	read := profileRow{profile: profile}
+	if err := r.Scan(append(read.dest(), more...)...); err != nil {
 		return err
 	}
-	if avatar.Valid {
-		profile.AvatarURL = &avatar.String
-	}
+	read.finish()
 	return nil
 }
 
+// profileRow is a profile while it is read.
+type profileRow struct {
+	profile *chat.Profile
+	avatar  sql.NullString
+	deleted sql.NullInt64
+}
+
+// dest returns where profileColumns go.
+func (p *profileRow) dest() []any {
+	return []any{&p.profile.ID, &p.profile.Username, &p.profile.DisplayName, &p.avatar, &p.profile.StatusText, &p.deleted}
+}
+
+// finish makes the profile of what was read.
+func (p *profileRow) finish() {
+	if p.avatar.Valid {
+		p.profile.AvatarURL = &p.avatar.String
+	}
+	p.profile.Deleted = p.deleted.Valid
+}
+
+// userColumns are the columns of user as u that make a user.
+const userColumns = profileColumns + ", u.accept_messages_from, u.accept_friend_requests_from, u.accept_group_invites_from, u.presence_visibility, u.created_at"
+
 func scanUser(r row) (user chat.User, err error) {
-	return user, scanProfile(r, &user.Profile, &user.AcceptMessagesFrom, &user.PresenceVisibility, &user.CreatedAt)
+	return user, scanUserAnd(r, &user)
+}
+
+// scanUserAnd reads userColumns and what the caller has behind them.
+func scanUserAnd(r row, user *chat.User, more ...any) error {
+	return scanProfile(r, &user.Profile, append([]any{
+		&user.AcceptMessagesFrom, &user.AcceptFriendRequestsFrom, &user.AcceptGroupInvitesFrom, &user.PresenceVisibility, &user.CreatedAt,
+	}, more...)...)
 }
 
 func userByID(c *conn, id chat.ID) (chat.User, error) {
-	return one(c, errNoUser(), scanUser, "SELECT "+profileColumns+", u.accept_messages_from, u.presence_visibility, u.created_at FROM `user` u WHERE u.id = ?", id)
+	return one(c, errNoUser(), scanUser, "SELECT "+userColumns+" FROM `user` u WHERE u.id = ?", id)
 }
 
 func userByName(c *conn, username string) (chat.Credentials, error) {
 	found, err := one(c, errNoUser(), func(r row) (found chat.Credentials, err error) {
-		return found, scanProfile(r, &found.User.Profile, &found.User.AcceptMessagesFrom, &found.User.PresenceVisibility, &found.User.CreatedAt, &found.PasswordHash)
-	}, "SELECT "+profileColumns+", u.accept_messages_from, u.presence_visibility, u.created_at, u.password_hash FROM `user` u WHERE u.username_key = ?", fold(username))
+		return found, scanUserAnd(r, &found.User, &found.PasswordHash)
+	}, "SELECT "+userColumns+", u.password_hash FROM `user` u WHERE u.username_key = ? AND u.deleted_at IS NULL", fold(username))
 	// MySQL takes trailing spaces for nothing when it compares.
 	if err == nil && fold(found.User.Username) != fold(username) {
 		return chat.Credentials{}, errNoUser()
@@ -93,9 +121,14 @@ const (
 	listUsersByDisplay = 'd'
 )
 
+// findable are the users as u whom a viewer may find, who is the argument: not
+// those who block the viewer, which the viewer is not told.
+const findable = " AND u.deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM `block` b WHERE b.user_id = u.id AND b.blocked_id = ?)"
+
 // FindUsers lists users whose username begins with prefix, in its order, and
-// then those whose display name does, in any case. Each part is a range of an index.
-func (db *DB) FindUsers(ctx context.Context, prefix string, page chat.Page) (chat.List[chat.Profile], error) {
+// then those whose display name does, in any case, but for those who block the
+// viewer. Each part is a range of an index.
+func (db *DB) FindUsers(ctx context.Context, viewer chat.ID, prefix string, page chat.Page) (chat.List[chat.Profile], error) {
 	c, key := db.reader(ctx), fold(prefix)
 	items := []chat.Profile{}
 	var display, from string
@@ -112,8 +145,8 @@ func (db *DB) FindUsers(ctx context.Context, prefix string, page chat.Page) (cha
 		var err error
 		items, err = all(c, func(r row) (profile chat.Profile, err error) {
 			return profile, scanProfile(r, &profile)
-		}, "SELECT "+profileColumns+" FROM `user` u WHERE u.username_key "+comparison+" ? AND u.username_key <= ? ORDER BY u.username_key LIMIT ?",
-			lower, key+lastRune, page.Limit+1)
+		}, "SELECT "+profileColumns+" FROM `user` u WHERE u.username_key "+comparison+" ? AND u.username_key <= ?"+findable+" ORDER BY u.username_key LIMIT ?",
+			lower, key+lastRune, viewer, page.Limit+1)
 		if err != nil {
 			return chat.List[chat.Profile]{}, err
 		}
@@ -131,7 +164,7 @@ func (db *DB) FindUsers(ctx context.Context, prefix string, page chat.Page) (cha
 		display, fromID = place.text, chat.ID(place.numbers[0])
 	}
 	from = display
-	return findByDisplay(c, items, key, from, fromID, page.Limit)
+	return findByDisplay(c, viewer, items, key, from, fromID, page.Limit)
 }
 
 const (
@@ -144,13 +177,13 @@ const (
 
 // findByDisplay fills a page with users whose display name begins with key but
 // whose username does not, from a place on.
-func findByDisplay(c *conn, items []chat.Profile, key, from string, fromID chat.ID, limit int) (chat.List[chat.Profile], error) {
+func findByDisplay(c *conn, viewer chat.ID, items []chat.Profile, key, from string, fromID chat.ID, limit int) (chat.List[chat.Profile], error) {
 	from = max(from, key)
 	for range displayRounds {
 		found, err := all(c, func(r row) (profile chat.Profile, err error) {
 			return profile, scanProfile(r, &profile)
 		}, "SELECT "+profileColumns+" FROM `user` u WHERE u.display_key >= ? AND u.display_key <= ? AND (u.display_key > ? OR u.id > ?)"+
-			" ORDER BY u.display_key, u.id LIMIT ?", from, key+lastRune, from, fromID, displayChunk)
+			findable+" ORDER BY u.display_key, u.id LIMIT ?", from, key+lastRune, from, fromID, viewer, displayChunk)
 		if err != nil {
 			return chat.List[chat.Profile]{}, err
 		}
@@ -174,12 +207,12 @@ func findByDisplay(c *conn, items []chat.Profile, key, from string, fromID chat.
 	return chat.List[chat.Profile]{Items: items, Next: &next}, nil
 }
 
-const sessionColumns = "id, user_id, device_name, created_at, last_seen_at, expires_at, ended_at, refresh_generation, saved_seq"
+const sessionColumns = "id, user_id, device_name, created_at, last_seen_at, expires_at, ended_at, refresh_generation, saved_seq, address, user_agent"
 
 func scanSession(r row) (session chat.Session, err error) {
 	var ended sql.NullInt64
 	err = r.Scan(&session.ID, &session.UserID, &session.DeviceName, &session.CreatedAt, &session.LastSeenAt,
-		&session.ExpiresAt, &ended, &session.RefreshGeneration, &session.SavedSeq)
+		&session.ExpiresAt, &ended, &session.RefreshGeneration, &session.SavedSeq, &session.Address, &session.UserAgent)
 	if ended.Valid {
 		at := chat.Time(ended.Int64)
 		session.EndedAt = &at

@@ -87,7 +87,7 @@ func (t *tx) Refusals(inviter chat.ID, users []chat.ID) (missing, refusing []cha
 	text := new(statement)
 	for chunk := range slices.Chunk(wanted, inChunk) {
 		there := make(map[chat.ID]bool, len(chunk))
-		text.reset().sql("SELECT id FROM `user` WHERE id IN ").ids(chunk)
+		text.reset().sql("SELECT id FROM `user` WHERE deleted_at IS NULL AND id IN ").ids(chunk)
 		err := text.each(t.conn, func(r row) error {
 			id, err := scanID(r)
 			there[id] = true

@@ -11,30 +11,48 @@ import (
 // InsertUser adds a user with an empty inbox; CodeUsernameTaken when the name
 // exists in any case.
 func (t *tx) InsertUser(user chat.User, passwordHash string) error {
-	_, err := t.exec("INSERT INTO `user` (id, username, username_key, display_name, display_key, avatar_url, accept_messages_from, password_hash, created_at)"+
-		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", user.ID, user.Username, fold(user.Username), user.DisplayName, fold(user.DisplayName),
-		user.AvatarURL, string(user.AcceptMessagesFrom), passwordHash, user.CreatedAt)
+	_, err := t.exec("INSERT INTO `user` (id, username, username_key, display_name, display_key, avatar_url, status_text,"+
+		" accept_messages_from, accept_friend_requests_from, accept_group_invites_from, password_hash, created_at)"+
+		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", user.ID, user.Username, fold(user.Username), user.DisplayName, fold(user.DisplayName),
+		user.AvatarURL, user.StatusText, string(user.AcceptMessagesFrom), string(user.AcceptFriendRequestsFrom),
+		string(user.AcceptGroupInvitesFrom), passwordHash, user.CreatedAt)
 	if errors.Is(err, errDuplicate) {
 		if _, missing := userByName(t.conn, user.Username); missing == nil {
-			return &chat.Error{Code: chat.CodeUsernameTaken, Detail: "This username is taken. Choose another."}
+			return errUsernameTaken()
 		}
 		return chat.Conflict("This user could not be added. Try again.") // the id was there
 	}
 	if err != nil {
 		return err
 	}
+	// Looked up after the insert, which has waited for whoever is deleting the account that had the name.
+	_, err = one(t.conn, errNoUser(), scanID, "SELECT id FROM `user` WHERE username_key = ?", formerKey(user.Username))
+	if err == nil {
+		return errUsernameTaken()
+	}
+	if chat.CodeOf(err) != chat.CodeNotFound {
+		return err
+	}
 	_, err = t.exec("INSERT INTO inbox_head (user_id, seq, pruned) VALUES (?, 0, 0)", user.ID)
 	return err
 }
 
+func errUsernameTaken() error {
+	return &chat.Error{Code: chat.CodeUsernameTaken, Detail: "This username is taken. Choose another."}
+}
+
 // LockUsers makes concurrent transactions over the same users wait.
-// CodeNotFound when one of them does not exist.
+// CodeNotFound when one of them does not exist or is deleted.
 func (t *tx) LockUsers(ids ...chat.ID) error {
+	return t.lockUsers(ids, " AND deleted_at IS NULL")
+}
+
+func (t *tx) lockUsers(ids []chat.ID, condition string) error {
 	wanted := slices.DeleteFunc(slices.Clone(ids), func(id chat.ID) bool { return t.locked[id] })
 	slices.Sort(wanted)
 	wanted = slices.Compact(wanted)
 	for chunk := range slices.Chunk(wanted, inChunk) {
-		text := new(statement).sql("SELECT id FROM `user` WHERE id IN ").ids(chunk).sql(" ORDER BY id" + t.dialect.forUpdate)
+		text := new(statement).sql("SELECT id FROM `user` WHERE id IN ").ids(chunk).sql(condition + " ORDER BY id" + t.dialect.forUpdate)
 		found := 0
 		err := text.each(t.conn, func(r row) error {
 			id, err := scanID(r)
@@ -57,7 +75,7 @@ func (t *tx) UserByID(id chat.ID) (chat.User, error) {
 	return userByID(t.conn, id)
 }
 
-// UpdateUser stores profile and acceptance. The username stays.
+// UpdateUser stores profile and acceptances. The username stays.
 func (t *tx) UpdateUser(user chat.User) error {
 	if err := t.LockUsers(user.ID); err != nil {
 		return err
@@ -67,17 +85,24 @@ func (t *tx) UpdateUser(user chat.User) error {
 		return err
 	}
 	if before.AcceptMessagesFrom != user.AcceptMessagesFrom {
-		ids, err := all(t.conn, scanID, "SELECT id FROM conversation WHERE user_lo = ? UNION ALL SELECT id FROM conversation WHERE user_hi = ?", user.ID, user.ID)
-		if err != nil {
-			return err
-		}
-		if err := raiseVersions(t.conn, ids); err != nil {
+		if err := t.raiseVersionsOf(user.ID); err != nil {
 			return err
 		}
 	}
-	_, err = t.exec("UPDATE `user` SET display_name = ?, display_key = ?, avatar_url = ?, accept_messages_from = ?, presence_visibility = ? WHERE id = ?",
-		user.DisplayName, fold(user.DisplayName), user.AvatarURL, string(user.AcceptMessagesFrom), string(user.PresenceVisibility), user.ID)
+	_, err = t.exec("UPDATE `user` SET display_name = ?, display_key = ?, avatar_url = ?, status_text = ?, accept_messages_from = ?,"+
+		" accept_friend_requests_from = ?, accept_group_invites_from = ?, presence_visibility = ? WHERE id = ?",
+		user.DisplayName, fold(user.DisplayName), user.AvatarURL, user.StatusText, string(user.AcceptMessagesFrom),
+		string(user.AcceptFriendRequestsFrom), string(user.AcceptGroupInvitesFrom), string(user.PresenceVisibility), user.ID)
 	return err
+}
+
+// raiseVersionsOf prepares a change of who may send to a user.
+func (t *tx) raiseVersionsOf(user chat.ID) error {
+	ids, err := all(t.conn, scanID, "SELECT id FROM conversation WHERE user_lo = ? UNION ALL SELECT id FROM conversation WHERE user_hi = ?", user, user)
+	if err != nil {
+		return err
+	}
+	return raiseVersions(t.conn, ids)
 }
 
 // InsertSession adds a session whose saved position is where the inbox stands.
@@ -86,9 +111,9 @@ func (t *tx) InsertSession(session chat.Session) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.exec("INSERT INTO session (id, user_id, device_name, created_at, last_seen_at, expires_at, ended_at, refresh_generation, saved_seq)"+
-		" VALUES (?, ?, ?, ?, ?, ?, NULL, ?, ?)", session.ID, session.UserID, session.DeviceName, session.CreatedAt,
-		session.LastSeenAt, session.ExpiresAt, session.RefreshGeneration, stands)
+	_, err = t.exec("INSERT INTO session (id, user_id, device_name, created_at, last_seen_at, expires_at, ended_at, refresh_generation, saved_seq, address, user_agent)"+
+		" VALUES (?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?)", session.ID, session.UserID, session.DeviceName, session.CreatedAt,
+		session.LastSeenAt, session.ExpiresAt, session.RefreshGeneration, stands, session.Address, session.UserAgent)
 	return err
 }
 
@@ -138,9 +163,9 @@ func (t *tx) FriendRequestByID(id chat.ID) (chat.FriendRequest, error) {
 }
 
 // InsertFriendRequest adds a pending request; CodeConflict when there is one already.
-func (t *tx) InsertFriendRequest(id, from, to chat.ID, note string) (chat.FriendRequest, error) {
-	_, err := t.exec("INSERT INTO friend_request (id, from_id, to_id, note, state, pending_key, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-		id, from, to, note, string(chat.RequestPending), pendingKey(from, to), t.at, t.at)
+func (t *tx) InsertFriendRequest(id, from, to chat.ID, note string, expiresAt chat.Time) (chat.FriendRequest, error) {
+	_, err := t.exec("INSERT INTO friend_request (id, from_id, to_id, note, state, pending_key, created_at, updated_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		id, from, to, note, string(chat.RequestPending), pendingKey(from, to), t.at, t.at, expiresAt)
 	if errors.Is(err, errDuplicate) {
 		return chat.FriendRequest{}, chat.Conflict("There is an open request already.")
 	}

@@ -181,7 +181,7 @@ func TestOneRequestIsPendingForEachOrderedPair(t *testing.T) {
 		anna, bert := w.user("anna"), w.user("bert")
 		ask := func(from, to chat.ID) (request chat.FriendRequest, err error) {
 			_, err = w.Write(t.Context(), w.now(), func(tx chat.Tx) error {
-				request, err = tx.InsertFriendRequest(w.ids.Next(), from, to, "hé 🙂")
+				request, err = tx.InsertFriendRequest(w.ids.Next(), from, to, "hé 🙂", tx.At()+1_000_000)
 				return err
 			})
 			return request, err
@@ -207,7 +207,7 @@ func TestOneRequestIsPendingForEachOrderedPair(t *testing.T) {
 		w.fails(chat.CodeConflict, func(tx chat.Tx) error { return tx.SetFriendRequestState(first.ID, chat.RequestAccepted) })
 		w.fails(chat.CodeNotFound, func(tx chat.Tx) error { return tx.SetFriendRequestState(1, chat.RequestAccepted) })
 		w.fails(chat.CodeNotFound, func(tx chat.Tx) error { _, err := tx.PendingFriendRequest(anna, bert); return err })
-		n, err := w.CountIncomingRequests(t.Context(), bert)
+		n, err := w.CountIncomingRequests(t.Context(), bert, w.now())
 		require.NoError(t, err)
 		assert.Zero(t, n)
 		declined, err := w.FriendRequestByID(t.Context(), first.ID)
@@ -215,7 +215,7 @@ func TestOneRequestIsPendingForEachOrderedPair(t *testing.T) {
 		assert.Equal(t, chat.RequestDeclined, declined.State)
 		_, err = ask(anna, bert)
 		require.NoError(t, err, "one may ask again")
-		n, err = w.CountIncomingRequests(t.Context(), bert)
+		n, err = w.CountIncomingRequests(t.Context(), bert, w.now())
 		require.NoError(t, err)
 		assert.Equal(t, 1, n)
 	})

@@ -1,0 +1,14 @@
+DROP INDEX IF EXISTS join_request_by_applicant;
+DROP INDEX IF EXISTS block_by_blocked;
+DROP INDEX IF EXISTS friend_request_by_expiry;
+ALTER TABLE friend_request DROP COLUMN expires_at;
+DROP INDEX IF EXISTS session_by_expiry;
+DROP INDEX IF EXISTS session_by_end;
+ALTER TABLE session DROP COLUMN user_agent;
+ALTER TABLE session DROP COLUMN address;
+DROP INDEX IF EXISTS user_by_purge;
+ALTER TABLE `user` DROP COLUMN purge_at;
+ALTER TABLE `user` DROP COLUMN deleted_at;
+ALTER TABLE `user` DROP COLUMN accept_group_invites_from;
+ALTER TABLE `user` DROP COLUMN accept_friend_requests_from;
+ALTER TABLE `user` DROP COLUMN status_text;
