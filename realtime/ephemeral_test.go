@@ -46,6 +46,11 @@ func (h *Hub) sit(t testing.TB, request Request) *Session {
 	s := &Session{id: request.Session, kind: request.Kind, activity: activityOf(request.Activity), limit: MaxBatchEvents, onWake: func() {}}
 	require.NoError(t, h.join(s, request.User))
 	s.inbox.verify(chat.InboxHead{}, s.inbox.mark())
+	// Whatever is announced arrives, for ever.
+	h.link.up.Store(true)
+	h.link.proven.Store(true)
+	h.link.heard.Store(int64(never))
+	s.inbox.noteRegistered(0, never)
 	return s
 }
 
