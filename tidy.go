@@ -47,10 +47,10 @@ func (n *node) tidy(ctx context.Context) {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
-			n.warn(last, "when sessions were used could not be stored", n.service.SaveSeen(last))
+			n.warn(last, "last use of sessions", n.service.SaveSeen(last))
 			return
 		case <-soon.C:
-			n.warn(ctx, "when sessions were used could not be stored, it waits", n.service.SaveSeen(ctx))
+			n.warn(ctx, "last use of sessions", n.service.SaveSeen(ctx))
 		case <-seldom.C:
 			n.tidyOnce(ctx)
 		}
@@ -58,18 +58,18 @@ func (n *node) tidy(ctx context.Context) {
 }
 
 func (n *node) tidyOnce(ctx context.Context) {
-	n.untilDone(ctx, "friend requests did not expire", func() (int, error) { return n.service.ExpireRequests(ctx, tidyBite) })
-	n.untilDone(ctx, "deletions were not finished", func() (int, error) { return n.service.FinishDeletions(ctx, tidyBite) })
-	n.untilDone(ctx, "ended sessions were not deleted", func() (int, error) {
+	n.untilDone(ctx, "expired friend requests", func() (int, error) { return n.service.ExpireRequests(ctx, tidyBite) })
+	n.untilDone(ctx, "deleted accounts", func() (int, error) { return n.service.FinishDeletions(ctx, tidyBite) })
+	n.untilDone(ctx, "ended sessions", func() (int, error) {
 		return n.db.PruneSessions(ctx, chat.TimeOf(time.Now().Add(-n.cfg.Retention)), tidyBite)
 	})
 }
 
 // untilDone does something bite by bite, until less than a bite is left.
-func (n *node) untilDone(ctx context.Context, failed string, bite func() (int, error)) {
+func (n *node) untilDone(ctx context.Context, what string, bite func() (int, error)) {
 	for ctx.Err() == nil {
 		done, err := bite()
-		n.warn(ctx, failed, err)
+		n.warn(ctx, what, err)
 		if err != nil || done < tidyBite {
 			return
 		}
@@ -77,8 +77,8 @@ func (n *node) untilDone(ctx context.Context, failed string, bite func() (int, e
 }
 
 // warn logs what failed and will be tried again, but for the end of the context.
-func (n *node) warn(ctx context.Context, message string, err error) {
+func (n *node) warn(ctx context.Context, what string, err error) {
 	if err != nil && ctx.Err() == nil {
-		n.logger.WarnContext(ctx, message, "error", err)
+		n.logger.WarnContext(ctx, "tidying failed, it is tried again", "what", what, "error", err)
 	}
 }

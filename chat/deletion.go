@@ -82,7 +82,7 @@ func (s *Service) FinishDeletions(ctx context.Context, limit int) (int, error) {
 // purge is the second step.
 func (s *Service) purge(ctx context.Context, user ID) error {
 	for _, step := range []func(ctx context.Context, user ID) (bool, error){
-		s.purgeGroups, s.purgeFriends, s.purgeRequests, s.purgeBlocks,
+		s.purgeGroups, s.purgeJoinRequests, s.purgeFriends, s.purgeRequests, s.purgeBlocks,
 	} {
 		for more := true; more; {
 			var err error
@@ -175,6 +175,27 @@ func leaveBehind(tx Tx, user, id ID) error {
 		}
 	}
 	return removeMember(tx, group, user, leftByThemselves, user)
+}
+
+// purgeJoinRequests takes some of a deleted user's requests to join back.
+func (s *Service) purgeJoinRequests(ctx context.Context, user ID) (bool, error) {
+	requests, err := s.store.JoinRequestsOf(ctx, user, Page{Limit: purgeStep})
+	if err != nil {
+		return false, err
+	}
+	for _, request := range requests.Items {
+		err := s.commit(ctx, func(tx Tx) error {
+			if _, err := tx.LockGroup(request.GroupID); err != nil {
+				return err
+			}
+			_, err := settleJoinRequest(tx, request.GroupID, user, RequestCancelled)
+			return err
+		})
+		if err != nil && !isNotFound(err) { // not found: the group is dissolved
+			return false, err
+		}
+	}
+	return requests.Next != nil, nil
 }
 
 // heirOf returns who takes a group over from its owner; members are those who

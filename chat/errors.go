@@ -18,7 +18,7 @@ const (
 	CodeUnauthenticated       Code = "unauthenticated"
 	CodeInvalidCredentials    Code = "invalid_credentials" //nolint:gosec // the name of an error, no credential
 	CodeSessionEnded          Code = "session_ended"
-	CodeWrongPassword         Code = "wrong_password" //nolint:gosec // the name of an error, no credential
+	CodeWrongPassword         Code = "wrong_password"
 	CodeForbidden             Code = "forbidden"
 	CodeRecipientNotAccepting Code = "recipient_not_accepting"
 	CodeNotFound              Code = "not_found"

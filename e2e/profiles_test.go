@@ -56,11 +56,11 @@ func TestProfileChangesReachWhoeverSeesThem(t *testing.T) {
 		})
 		require.NoError(t, err)
 		data = value[client.UserUpdatedData](t, own.hears(client.EventUserUpdated)[0])
-		assert.Equal(t, me, client.User{
+		assert.Equal(t, client.User{
 			ID: data.ID, Username: data.Username, DisplayName: data.DisplayName, AvatarURL: data.AvatarURL, StatusText: data.StatusText,
 			AcceptMessagesFrom: *data.AcceptMessagesFrom, AcceptFriendRequestsFrom: *data.AcceptFriendRequestsFrom,
 			AcceptGroupInvitesFrom: *data.AcceptGroupInvitesFrom, PresenceVisibility: *data.PresenceVisibility, CreatedAt: *data.CreatedAt,
-		}, "the event alone makes another device show the same")
+		}, me, "the event alone makes another device show the same")
 		// Each of these hears of the next thing, and of nothing before it.
 		for _, other := range []*news{friends, peers, members, blockeds} {
 			_, err := other.UpdateMe(t.Context(), client.UpdateMeRequest{AcceptMessagesFrom: new(client.AcceptanceEveryone)})
@@ -98,7 +98,7 @@ func TestAnotherDeviceLearnsOfRemarksAndBlocks(t *testing.T) {
 		require.Len(t, blocks.Items, 1)
 		changed := value[client.BlockChangedData](t, heard[0])
 		assert.True(t, changed.Blocked)
-		assert.Equal(t, blocks.Items[0], client.Block{User: changed.User, Since: *changed.Since})
+		assert.Equal(t, client.Block{User: changed.User, Since: *changed.Since}, blocks.Items[0])
 		require.NoError(t, alice.Unblock(t.Context(), bob.id))
 		require.NoError(t, alice.Unblock(t.Context(), bob.id))
 		changed = value[client.BlockChangedData](t, away.hears(client.EventBlockChanged)[0])

@@ -123,14 +123,14 @@ func (db *DB) SentRuns(ctx context.Context, sender chat.ID) ([]chat.SentRun, err
 }
 
 // SentIn returns up to limit messages of a sender in a part of a conversation,
-// after one seq up to another, ascending. The sum keeps databases from an index
+// after one seq up to another, ascending, without what a group says by itself. The sum keeps databases from an index
 // by sender, of which they would sort all.
 func (db *DB) SentIn(ctx context.Context, sender, conversation chat.ID, after, upTo int64, limit int) ([]chat.Message, error) {
 	return all(db.reader(ctx), func(r row) (chat.Message, error) {
 		var m messageRow
 		err := r.Scan(m.dest()...)
 		return m.message(), err
-	}, "SELECT "+messageColumns+" FROM chat_history h WHERE h.conversation_id = ? AND h.seq > ? AND h.seq <= ? AND h.sender_id + 0 = ? ORDER BY h.seq LIMIT ?",
+	}, "SELECT "+messageColumns+" FROM chat_history h WHERE h.conversation_id = ? AND h.seq > ? AND h.seq <= ? AND h.sender_id + 0 = ? AND h.kind <> 'system' ORDER BY h.seq LIMIT ?",
 		conversation, after, upTo, sender, limit)
 }
 

@@ -1,4 +1,3 @@
-ALTER TABLE join_request DROP KEY join_request_by_applicant;
 ALTER TABLE `block` DROP KEY block_by_blocked;
 ALTER TABLE friend_request DROP KEY friend_request_by_expiry, DROP COLUMN expires_at;
 ALTER TABLE session DROP KEY session_by_expiry, DROP KEY session_by_end, DROP COLUMN user_agent, DROP COLUMN address;

@@ -20,5 +20,3 @@ ALTER TABLE friend_request
 UPDATE friend_request SET expires_at = created_at + 2592000000; -- 30 days
 
 ALTER TABLE `block` ADD KEY block_by_blocked (blocked_id, user_id);
-
-ALTER TABLE join_request ADD KEY join_request_by_applicant (user_id, group_id);

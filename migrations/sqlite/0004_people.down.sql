@@ -1,4 +1,3 @@
-DROP INDEX IF EXISTS join_request_by_applicant;
 DROP INDEX IF EXISTS block_by_blocked;
 DROP INDEX IF EXISTS friend_request_by_expiry;
 ALTER TABLE friend_request DROP COLUMN expires_at;

@@ -16,5 +16,3 @@ CREATE INDEX IF NOT EXISTS friend_request_by_expiry ON friend_request (state, ex
 UPDATE friend_request SET expires_at = created_at + 2592000000;
 
 CREATE INDEX IF NOT EXISTS block_by_blocked ON `block` (blocked_id, user_id);
-
-CREATE INDEX IF NOT EXISTS join_request_by_applicant ON join_request (user_id, group_id);
