@@ -110,7 +110,7 @@ func TestLoneMessageWaitsForNothing(t *testing.T) {
 			p.send(1)
 			assert.LessOrEqual(t, p.begins(), 2*time.Millisecond)
 			p.ends()
-			<-time.After(time.Second)
+			<-time.NewTimer(time.Second).C
 			p.send(1)
 			assert.Zero(t, p.begins())
 			p.ends()

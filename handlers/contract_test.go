@@ -232,7 +232,8 @@ func TestEventsAreWhatTheSpecificationSays(t *testing.T) {
 		chat.BanAdded:             {ban},
 		chat.BanRemoved:           {chat.BanRemovedData{GroupID: bob, UserID: ada}},
 		chat.UserUpdated: {
-			chat.UserUpdatedData{Profile: profile}, chat.UserUpdatedData{Profile: gone},
+			chat.UserUpdatedData{Profile: profile},
+			chat.UserUpdatedData{Profile: gone},
 			chat.UserUpdatedData{
 				Profile: me.Profile, AcceptMessagesFrom: chat.AcceptNobody, AcceptFriendRequestsFrom: chat.AcceptNobody,
 				AcceptGroupInvitesFrom: chat.AcceptFriends, PresenceVisibility: chat.PresenceToFriends, CreatedAt: &me.CreatedAt,

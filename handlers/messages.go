@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -47,7 +48,7 @@ func sent(c echo.Context, outcome chat.Outcome, err error) error {
 	}
 	data := outcome.Body.Data()
 	// With a line break behind it, as all answers that are encoded here.
-	return c.JSONBlob(http.StatusCreated, append(data[:len(data):len(data)], '\n'))
+	return c.JSONBlob(http.StatusCreated, append(slices.Clip(data), '\n'))
 }
 
 // draftOf reads a message as its sender wrote it.

@@ -91,10 +91,14 @@ func (d *double) Export(context.Context, chat.Caller) (chat.Export, error) {
 		}
 	}
 	return chat.Export{At: then, User: me, Lists: []chat.ExportList{
-		{Name: "sessions", Items: items(session)}, {Name: "friends", Items: items(friend, friend)},
-		{Name: "incoming_requests", Items: items(request)}, {Name: "outgoing_requests", Items: items()},
-		{Name: "blocks", Items: items(chat.Block{User: profile, Since: then})}, {Name: "groups", Items: items(group)},
-		{Name: "conversations", Items: items(private, crowd)}, {Name: "messages", Items: items(message, message)},
+		{Name: "sessions", Items: items(session)},
+		{Name: "friends", Items: items(friend, friend)},
+		{Name: "incoming_requests", Items: items(request)},
+		{Name: "outgoing_requests", Items: items()},
+		{Name: "blocks", Items: items(chat.Block{User: profile, Since: then})},
+		{Name: "groups", Items: items(group)},
+		{Name: "conversations", Items: items(private, crowd)},
+		{Name: "messages", Items: items(message, message)},
 	}}, d.called("Export")
 }
 
