@@ -143,7 +143,7 @@ func (s *soak) complete() {
 	}
 	for _, p := range s.people {
 		for conversation, acked := range s.of(p) {
-			history := p.history(conversation)
+			history := p.wholeHistory(conversation)
 			for seq, body := range acked {
 				if assert.LessOrEqual(s.t, seq, int64(len(history)), "an acknowledged message is lost") {
 					require.Equal(s.t, body, history[seq-1].Body)
