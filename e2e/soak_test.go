@@ -197,7 +197,7 @@ var growth = map[string]struct {
 // keptOfLeavers is what Redis keeps, for minutes, of each who came and left: a warm stream, where they were, and what they spent.
 const keptOfLeavers = 6 << 10
 
-// flat compares the medians of the middle with those of the end: of ten minutes, those of minutes 3 to 5 with 8 to 10.
+// flat compares the medians (of the heap, the lowest) of the middle with those of the end: of ten minutes, minutes 3 to 5 with 8 to 10.
 func (s *soak) flat(began time.Time) {
 	s.t.Helper()
 	span := func(from, to float64) (part []moment) {
@@ -214,25 +214,33 @@ func (s *soak) flat(began time.Time) {
 	left := float64(end[len(end)-1].left - middle[0].left)
 	var rows []string
 	for _, name := range soakSeries(len(s.d.nodes)) {
-		was, is := medianOf(middle, name), medianOf(end, name)
 		kind, _, _ := strings.Cut(name, " ")
+		typical := medianOf
+		if kind == "heap" {
+			typical = lowestOf // a password that is being hashed takes more than all the rest
+		}
+		was, is := typical(middle, name), typical(end, name)
 		most := was*(1+growth[kind].share) + growth[kind].allows
 		if kind == "redis" {
 			most += left * keptOfLeavers
 		}
 		rows = append(rows, fmt.Sprintf("  %-24s %14.0f %14.0f %14.0f", name, was, is, most))
-		assert.LessOrEqual(s.t, is, most, "%s grows: the median was %.0f", name, was)
+		assert.LessOrEqual(s.t, is, most, "%s grows: it was %.0f", name, was)
 	}
 	s.rows = rows
 }
 
-func medianOf(moments []moment, name string) float64 {
+func medianOf(moments []moment, name string) float64 { return sorted(moments, name)[len(moments)/2] }
+
+func lowestOf(moments []moment, name string) float64 { return sorted(moments, name)[0] }
+
+func sorted(moments []moment, name string) []float64 {
 	values := make([]float64, len(moments))
 	for i, m := range moments {
 		values[i] = m.values[name]
 	}
 	slices.Sort(values)
-	return values[len(values)/2]
+	return values
 }
 
 func (s *soak) report(before, after []vitals) string {
