@@ -282,9 +282,12 @@ func limits(cfg config.Config) chat.Limits {
 	l := chat.FixedLimits()
 	l.MaxBodyBytes, l.MaxMessageLength, l.MaxPageSize = cfg.MaxBodyBytes, cfg.MaxMessageLength, cfg.MaxPageSize
 	l.MaxPollWaitSeconds = int(cfg.MaxPollWait.Seconds())
-	l.MaxGroupMembers, l.MaxStreamsPerUser = cfg.MaxGroupMembers, cfg.MaxStreamsPerUser
+	l.MaxGroupMembers, l.MaxStreamsPerUser, l.MaxReceiptMembers = cfg.MaxGroupMembers, cfg.MaxStreamsPerUser, cfg.MaxReceipts
 	l.StreamLifetimeSeconds, l.HeartbeatSeconds = int(cfg.StreamLifetime.Seconds()), int(cfg.Heartbeat.Seconds())
 	l.InboxRetentionSeconds = int64(cfg.Retention.Seconds())
+	if cfg.RateLimit {
+		l.RateLimits = handlers.RateLimits()
+	}
 	return l
 }
 

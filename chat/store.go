@@ -19,6 +19,8 @@ type List[T any] struct {
 // there, CodeUnavailable when the database does not answer, CodeInternal for
 // what nobody expected. Reads see what committed before they began.
 type Store interface {
+	deliveryStore
+
 	// Write runs fn in one transaction that sees what is current under the
 	// locks it takes, commits, and returns what fn appended to inboxes. When
 	// the database asks for it (deadlock, lock timeout) fn runs again, so it
@@ -55,9 +57,10 @@ type Store interface {
 	GroupMembers(ctx context.Context, group ID, page Page) (List[Member], error)
 	JoinRequests(ctx context.Context, group ID, page Page) (List[JoinRequest], error)
 
-	// Conversations lists those of a user that have a message, and all the
-	// user's groups, by last activity, newest first.
-	Conversations(ctx context.Context, user ID, page Page) (List[Conversation], error)
+	// Conversations lists those of a user that have something to show, and all
+	// the user's groups, by last activity, newest first; pinned ones by when
+	// they were pinned. A part may be short, and have a Next all the same.
+	Conversations(ctx context.Context, user ID, filter ConversationFilter, page Page) (List[Conversation], error)
 	// ConversationFor returns one conversation as a user sees it, CodeNotFound
 	// when the user does not belong to it.
 	ConversationFor(ctx context.Context, id, user ID) (Conversation, error)
@@ -99,6 +102,8 @@ type Remembered struct {
 // ascending, then conversations ascending, then inbox heads ascending; the last
 // of these is done by the store itself when fn has returned.
 type Tx interface {
+	stateTx
+
 	// At is the transaction's time.
 	At() Time
 

@@ -70,6 +70,27 @@ func (e ConversationKind) Valid() bool {
 	}
 }
 
+// Defines values for DeliveryState.
+const (
+	DeliveryStateDelivered DeliveryState = "delivered"
+	DeliveryStateRead      DeliveryState = "read"
+	DeliveryStateSent      DeliveryState = "sent"
+)
+
+// Valid indicates whether the value is a known member of the DeliveryState enum.
+func (e DeliveryState) Valid() bool {
+	switch e {
+	case DeliveryStateDelivered:
+		return true
+	case DeliveryStateRead:
+		return true
+	case DeliveryStateSent:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Direction.
 const (
 	DirectionIncoming Direction = "incoming"
@@ -235,6 +256,27 @@ func (e ProblemCode) Valid() bool {
 	}
 }
 
+// Defines values for RateLimitPer.
+const (
+	RateLimitPerAddress  RateLimitPer = "address"
+	RateLimitPerUser     RateLimitPer = "user"
+	RateLimitPerUsername RateLimitPer = "username"
+)
+
+// Valid indicates whether the value is a known member of the RateLimitPer enum.
+func (e RateLimitPer) Valid() bool {
+	switch e {
+	case RateLimitPerAddress:
+		return true
+	case RateLimitPerUser:
+		return true
+	case RateLimitPerUsername:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RequestState.
 const (
 	RequestStateAccepted  RequestState = "accepted"
@@ -361,8 +403,13 @@ type ByeData struct {
 // ByeReason defines model for ByeReason.
 type ByeReason string
 
-// Conversation Private ones have `peer` and `peer_read_seq`, groups have `group`.
+// Conversation Private ones have `peer`, `peer_read_seq` and `peer_delivered_seq`, groups have `group`.
 type Conversation struct {
+	Archived bool `json:"archived"`
+
+	// ClearedSeq Messages up to here are hidden from the user; 0 = none.
+	ClearedSeq int64 `json:"cleared_seq"`
+
 	// Group `my_role` is absent for somebody who is no member, and in events, which many read.
 	Group *Group `json:"group,omitempty"`
 
@@ -379,16 +426,27 @@ type Conversation struct {
 	LastMessage    *Message `json:"last_message"`
 
 	// LastSeq A number in a conversation, gap-free from 1; 0 is before the first.
-	LastSeq Seq      `json:"last_seq"`
-	Peer    *Profile `json:"peer,omitempty"`
+	LastSeq      Seq  `json:"last_seq"`
+	MarkedUnread bool `json:"marked_unread"`
+
+	// MutedUntil Null or past = it is not muted; the end of the year 9999 = without an end.
+	MutedUntil *Time    `json:"muted_until"`
+	Peer       *Profile `json:"peer,omitempty"`
+
+	// PeerDeliveredSeq One's own messages up to here have reached a device of the peer, or have been read; later ones may have.
+	PeerDeliveredSeq *int64 `json:"peer_delivered_seq,omitempty"`
 
 	// PeerReadSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	PeerReadSeq *Seq `json:"peer_read_seq,omitempty"`
+	Pinned      bool `json:"pinned"`
+
+	// PinnedAt The latest stands first; null = it is not pinned.
+	PinnedAt *Time `json:"pinned_at"`
 
 	// ReadSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	ReadSeq Seq `json:"read_seq"`
 
-	// UnreadCount Others' messages after `read_seq`; counting stops at `max_unread_count`.
+	// UnreadCount Others' messages after `read_seq` that are not hidden; counting stops at `max_unread_count`.
 	UnreadCount int64 `json:"unread_count"`
 }
 
@@ -414,6 +472,24 @@ type ConversationReadData struct {
 	UserID ID `json:"user_id"`
 }
 
+// ConversationUpdatedData What a user has set for a conversation, in the user's own inbox only; all of it, and absolute.
+type ConversationUpdatedData struct {
+	Archived bool `json:"archived"`
+
+	// ClearedSeq A number in a conversation, gap-free from 1; 0 is before the first.
+	ClearedSeq Seq `json:"cleared_seq"`
+
+	// ConversationID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationID ID    `json:"conversation_id"`
+	MarkedUnread   bool  `json:"marked_unread"`
+	MutedUntil     *Time `json:"muted_until"`
+	Pinned         bool  `json:"pinned"`
+	PinnedAt       *Time `json:"pinned_at"`
+	UnreadCount    int64 `json:"unread_count"`
+}
+
 // CreateGroupRequest defines model for CreateGroupRequest.
 type CreateGroupRequest struct {
 	// Description What the group is about.
@@ -436,6 +512,9 @@ type CreateGroupRequest struct {
 //
 // Example: 1.k3j9.abcdefgh.42
 type Cursor = string
+
+// DeliveryState How far a message has come: it is stored; a device of the recipient has acknowledged it; the recipient has read it. In messages it is there for one's own in private conversations, where they are read from history.
+type DeliveryState string
 
 // Direction defines model for Direction.
 type Direction string
@@ -608,10 +687,14 @@ type JoinRequest struct {
 
 // Limits defines model for Limits.
 type Limits struct {
+	DefaultPageSize        int   `json:"default_page_size"`
 	HeartbeatSeconds       int   `json:"heartbeat_seconds"`
 	InboxRetentionSeconds  int64 `json:"inbox_retention_seconds"`
+	MaxAvatarURLLength     int   `json:"max_avatar_url_length"`
 	MaxBodyBytes           int64 `json:"max_body_bytes"`
+	MaxCursorLength        int   `json:"max_cursor_length"`
 	MaxDescriptionLength   int   `json:"max_description_length"`
+	MaxDeviceNameLength    int   `json:"max_device_name_length"`
 	MaxDisplayNameLength   int   `json:"max_display_name_length"`
 	MaxGroupMembers        int   `json:"max_group_members"`
 	MaxGroupNameLength     int   `json:"max_group_name_length"`
@@ -621,12 +704,26 @@ type Limits struct {
 	MaxNoteLength          int   `json:"max_note_length"`
 	MaxPageSize            int   `json:"max_page_size"`
 	MaxPasswordLength      int   `json:"max_password_length"`
+	MaxPinnedConversations int   `json:"max_pinned_conversations"`
 	MaxPollEvents          int   `json:"max_poll_events"`
 	MaxPollWaitSeconds     int   `json:"max_poll_wait_seconds"`
-	MaxStreamsPerUser      int   `json:"max_streams_per_user"`
-	MaxUnreadCount         int   `json:"max_unread_count"`
-	MinPasswordLength      int   `json:"min_password_length"`
-	StreamLifetimeSeconds  int   `json:"stream_lifetime_seconds"`
+
+	// MaxReceiptMembers Recipients that receipts name; more are only counted.
+	MaxReceiptMembers int `json:"max_receipt_members"`
+	MaxRemarkLength   int `json:"max_remark_length"`
+
+	// MaxRequestCount Where counting open requests stops.
+	MaxRequestCount      int `json:"max_request_count"`
+	MaxStreamsPerUser    int `json:"max_streams_per_user"`
+	MaxSyncConversations int `json:"max_sync_conversations"`
+	MaxUnreadCount       int `json:"max_unread_count"`
+	MaxUsernameLength    int `json:"max_username_length"`
+	MinPasswordLength    int `json:"min_password_length"`
+	MinUsernameLength    int `json:"min_username_length"`
+
+	// RateLimits Empty = requests are not counted.
+	RateLimits            []RateLimit `json:"rate_limits"`
+	StreamLifetimeSeconds int         `json:"stream_lifetime_seconds"`
 }
 
 // LoginRequest defines model for LoginRequest.
@@ -715,8 +812,11 @@ type Message struct {
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
-	CreatedAt Time  `json:"created_at"`
-	EditedAt  *Time `json:"edited_at"`
+	CreatedAt Time `json:"created_at"`
+
+	// Delivery How far a message has come: it is stored; a device of the recipient has acknowledged it; the recipient has read it. In messages it is there for one's own in private conversations, where they are read from history.
+	Delivery *DeliveryState `json:"delivery,omitempty"`
+	EditedAt *Time          `json:"edited_at"`
 
 	// IdempotencyKey In the sender's own copies only.
 	IdempotencyKey *string `json:"idempotency_key,omitempty"`
@@ -775,6 +875,22 @@ type PutMemberRequest struct {
 	Role *Role `json:"role,omitempty"`
 }
 
+// RateLimit `burst` at once, and `requests` in each period when it goes on.
+type RateLimit struct {
+	Burst int `json:"burst"`
+
+	// Name Example: send
+	Name string `json:"name"`
+
+	// Per Who is counted.
+	Per           RateLimitPer `json:"per"`
+	PeriodSeconds int          `json:"period_seconds"`
+	Requests      int          `json:"requests"`
+}
+
+// RateLimitPer Who is counted.
+type RateLimitPer string
+
 // ReadState defines model for ReadState.
 type ReadState struct {
 	// ConversationID An opaque name; compare it, and nothing else.
@@ -788,6 +904,30 @@ type ReadState struct {
 	// ReadSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	ReadSeq     Seq   `json:"read_seq"`
 	UnreadCount int64 `json:"unread_count"`
+}
+
+// Receipt defines model for Receipt.
+type Receipt struct {
+	// State How far a message has come: it is stored; a device of the recipient has acknowledged it; the recipient has read it. In messages it is there for one's own in private conversations, where they are read from history.
+	State DeliveryState `json:"state"`
+	User  Profile       `json:"user"`
+}
+
+// Receipts defines model for Receipts.
+type Receipts struct {
+	// ConversationID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationID ID `json:"conversation_id"`
+
+	// DeliveredCount Those who have read it are in it; null = not counted.
+	DeliveredCount *int `json:"delivered_count"`
+
+	// Items By user id; null = there are more than `max_receipt_members`.
+	Items          []Receipt `json:"items"`
+	ReadCount      int       `json:"read_count"`
+	RecipientCount int       `json:"recipient_count"`
+	Seq            int64     `json:"seq"`
 }
 
 // RefreshRequest defines model for RefreshRequest.
@@ -913,16 +1053,36 @@ type Snapshot struct {
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
 	//
 	// Example: 1.k3j9.abcdefgh.42
-	Cursor               Cursor `json:"cursor"`
+	Cursor Cursor `json:"cursor"`
+
+	// IncomingRequestCount Counting stops at `max_request_count`.
 	IncomingRequestCount int    `json:"incoming_request_count"`
 	Limits               Limits `json:"limits"`
 	Me                   User   `json:"me"`
+
+	// PinnedConversations All of them, the latest pinned first; at most `max_pinned_conversations`.
+	PinnedConversations []Conversation `json:"pinned_conversations"`
 }
 
 // Time RFC 3339 in UTC with milliseconds.
 //
 // Example: 2026-09-01T10:12:00.000Z
 type Time = time.Time
+
+// UpdateConversationRequest defines model for UpdateConversationRequest.
+type UpdateConversationRequest struct {
+	Archived     *bool `json:"archived,omitempty"`
+	MarkedUnread *bool `json:"marked_unread,omitempty"`
+
+	// Muted `true` mutes without an end. Not together with `muted_until`.
+	Muted *bool `json:"muted,omitempty"`
+
+	// MutedUntil Until when it is muted, which is in the future; null = it is not.
+	MutedUntil *time.Time `json:"muted_until,omitempty"`
+
+	// Pinned The latest pinned stands first.
+	Pinned *bool `json:"pinned,omitempty"`
+}
 
 // UpdateGroupRequest defines model for UpdateGroupRequest.
 type UpdateGroupRequest struct {

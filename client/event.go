@@ -12,6 +12,7 @@ type EventType string
 const (
 	EventMessageCreated       EventType = "message.created"        // Message
 	EventConversationRead     EventType = "conversation.read"      // ConversationReadData
+	EventConversationUpdated  EventType = "conversation.updated"   // ConversationUpdatedData
 	EventFriendRequestCreated EventType = "friend_request.created" // FriendRequest
 	EventFriendRequestUpdated EventType = "friend_request.updated" // FriendRequest
 	EventFriendAdded          EventType = "friend.added"           // Friend
@@ -49,6 +50,8 @@ func (e Event) Value() any {
 		return valueOf[Message](e)
 	case EventConversationRead:
 		return valueOf[ConversationReadData](e)
+	case EventConversationUpdated:
+		return valueOf[ConversationUpdatedData](e)
 	case EventFriendRequestCreated, EventFriendRequestUpdated:
 		return valueOf[FriendRequest](e)
 	case EventFriendAdded:

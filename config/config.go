@@ -46,6 +46,7 @@ type Config struct {
 	MaxMessageLength int   // in characters, not bytes
 	MaxPageSize      int   // items in one page of a list
 	MaxGroupMembers  int
+	MaxReceipts      int // recipients of a group's message that are named one by one
 
 	// Streams and polls.
 

@@ -145,6 +145,9 @@ func (c *Config) limitSettings() []setting {
 	}, {
 		name: "max-group-members", fallback: "5000", value: intValue[int]{&c.MaxGroupMembers, 2, 1_000_000},
 		usage: "Most members of a group.",
+	}, {
+		name: "max-receipt-members", fallback: "100", value: intValue[int]{&c.MaxReceipts, 0, 1000},
+		usage: "Largest number of recipients of a message in a group of whom its sender is told who has read it; of more only how many.",
 	}}
 }
 

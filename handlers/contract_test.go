@@ -93,7 +93,11 @@ func exampleRequest(t *testing.T, path, method string, described *openapi3.Opera
 	for _, ref := range described.Parameters {
 		switch ref.Value.In {
 		case openapi3.ParameterInPath:
-			path = strings.ReplaceAll(path, "{"+ref.Value.Name+"}", bob.String())
+			value := bob.String()
+			if ref.Value.Name == "seq" {
+				value = "7"
+			}
+			path = strings.ReplaceAll(path, "{"+ref.Value.Name+"}", value)
 		case openapi3.ParameterInQuery:
 			if ref.Value.Example != nil && ref.Value.Name != "before_seq" {
 				query = "?q=chess"
@@ -201,6 +205,7 @@ func TestEventsAreWhatTheSpecificationSays(t *testing.T) {
 	data := map[chat.EventType][]any{
 		chat.MessageCreated:       {message, message.ForOthers()},
 		chat.ConversationRead:     {chat.ConversationReadData{ConversationID: bob, UserID: ada, ReadSeq: 7}, chat.ConversationReadData{ConversationID: bob, UserID: ada, ReadSeq: 7, UnreadCount: &count}},
+		chat.ConversationUpdated:  {chat.ConversationUpdatedData{ConversationID: bob, ConversationState: private.ConversationState, UnreadCount: 2}, chat.ConversationUpdatedData{ConversationID: bob}},
 		chat.FriendRequestCreated: {request},
 		chat.FriendRequestUpdated: {request},
 		chat.FriendAdded:          {friend},

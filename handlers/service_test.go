@@ -9,24 +9,26 @@ import (
 // The double's answers: one of each noun, with every optional field set somewhere.
 
 var (
-	avatar   = "https://example.com/ada.png"
-	owner    = chat.RoleOwner
-	replyTo  = int64(3)
-	next     = "more"
-	readSeq  = int64(6)
-	profile  = chat.Profile{ID: bob, Username: "bob", DisplayName: "Bob", AvatarURL: &avatar}
-	me       = chat.User{Profile: chat.Profile{ID: ada, Username: "ada", DisplayName: "Ada"}, AcceptMessagesFrom: chat.AcceptFriends, CreatedAt: then}
-	session  = chat.Session{ID: laptop, UserID: ada, DeviceName: "Laptop", CreatedAt: then, LastSeenAt: then, ExpiresAt: then, Current: true}
-	request  = chat.FriendRequest{ID: bob, From: me.Profile, To: profile, State: chat.RequestPending, CreatedAt: then, UpdatedAt: then}
-	friend   = chat.Friend{User: profile, Remark: "from the fair", Since: then}
-	group    = chat.Group{ID: bob, Name: "Chess club", Visibility: chat.VisibilityPublic, JoinPolicy: chat.JoinOpen, OwnerID: ada, MemberCount: 2, CreatedAt: then, MyRole: &owner}
-	member   = chat.Member{User: profile, Role: chat.RoleMember, JoinedAt: then}
-	joining  = chat.JoinRequest{GroupID: bob, User: profile, CreatedAt: then}
-	message  = chat.Message{ConversationID: bob, Seq: 7, SenderID: ada, Kind: chat.KindText, Body: "Hello", ReplyTo: &replyTo, Mentions: []chat.ID{bob}, CreatedAt: then, EditedAt: &then, IdempotencyKey: "k1"}
-	private  = chat.Conversation{ID: bob, Kind: chat.KindPrivate, Peer: &profile, LastMessage: &message, LastSeq: 7, ReadSeq: 7, PeerReadSeq: &readSeq, LastActivityAt: then}
-	crowd    = chat.Conversation{ID: bob, Kind: chat.KindGroup, Group: &group, LastActivityAt: then}
-	snapshot = chat.Snapshot{Cursor: cursorAt(41), Me: me, Conversations: []chat.Conversation{private, crowd}, IncomingRequestCount: 1, Limits: chat.FixedLimits()}
-	signIn   = chat.SignIn{User: me, SessionID: laptop, AccessToken: accessToken, RefreshToken: "r1", TokenType: "Bearer", ExpiresIn: 900}
+	avatar  = "https://example.com/ada.png"
+	owner   = chat.RoleOwner
+	replyTo = int64(3)
+	next    = "more"
+	readSeq = int64(6)
+	profile = chat.Profile{ID: bob, Username: "bob", DisplayName: "Bob", AvatarURL: &avatar}
+	me      = chat.User{Profile: chat.Profile{ID: ada, Username: "ada", DisplayName: "Ada"}, AcceptMessagesFrom: chat.AcceptFriends, CreatedAt: then}
+	session = chat.Session{ID: laptop, UserID: ada, DeviceName: "Laptop", CreatedAt: then, LastSeenAt: then, ExpiresAt: then, Current: true}
+	request = chat.FriendRequest{ID: bob, From: me.Profile, To: profile, State: chat.RequestPending, CreatedAt: then, UpdatedAt: then}
+	friend  = chat.Friend{User: profile, Remark: "from the fair", Since: then}
+	group   = chat.Group{ID: bob, Name: "Chess club", Visibility: chat.VisibilityPublic, JoinPolicy: chat.JoinOpen, OwnerID: ada, MemberCount: 2, CreatedAt: then, MyRole: &owner}
+	member  = chat.Member{User: profile, Role: chat.RoleMember, JoinedAt: then}
+	joining = chat.JoinRequest{GroupID: bob, User: profile, CreatedAt: then}
+	message = chat.Message{ConversationID: bob, Seq: 7, SenderID: ada, Kind: chat.KindText, Body: "Hello", ReplyTo: &replyTo, Mentions: []chat.ID{bob}, CreatedAt: then, EditedAt: &then, IdempotencyKey: "k1", Delivery: chat.DeliveryRead}
+	private = chat.Conversation{ID: bob, Kind: chat.KindPrivate, Peer: &profile, LastMessage: &message, LastSeq: 7, ReadSeq: 7, PeerReadSeq: &readSeq, PeerDeliveredSeq: &readSeq, LastActivityAt: then,
+		ConversationState: chat.ConversationState{Pinned: true, PinnedAt: &then, MutedUntil: new(chat.MutedForever), Archived: true, MarkedUnread: true, ClearedSeq: 3}}
+	crowd      = chat.Conversation{ID: bob, Kind: chat.KindGroup, Group: &group, LastActivityAt: then}
+	snapshot   = chat.Snapshot{Cursor: cursorAt(41), Me: me, Conversations: []chat.Conversation{private, crowd}, PinnedConversations: []chat.Conversation{private}, IncomingRequestCount: 1, Limits: toldLimits}
+	toldLimits = func() chat.Limits { l := chat.FixedLimits(); l.RateLimits = RateLimits(); return l }()
+	signIn     = chat.SignIn{User: me, SessionID: laptop, AccessToken: accessToken, RefreshToken: "r1", TokenType: "Bearer", ExpiresIn: 900}
 )
 
 func listOf[T any](items ...T) chat.List[T] { return chat.List[T]{Items: items, Next: &next} }
@@ -180,8 +182,25 @@ func (d *double) SendToGroup(_ context.Context, _ chat.Caller, _ chat.ID, draft 
 	return chat.Outcome{Message: message, Replayed: d.replayed}, d.called("SendToGroup")
 }
 
-func (d *double) Conversations(context.Context, chat.Caller, chat.Page) (chat.List[chat.Conversation], error) {
+func (d *double) Conversations(_ context.Context, _ chat.Caller, filter chat.ConversationFilter, _ chat.Page) (chat.List[chat.Conversation], error) {
+	d.filter = filter
 	return listOf(private, crowd), d.called("Conversations")
+}
+
+func (d *double) UpdateConversation(_ context.Context, _ chat.Caller, _ chat.ID, patch chat.ConversationPatch) (chat.Conversation, error) {
+	d.change = patch
+	return private, d.called("UpdateConversation")
+}
+
+func (d *double) ClearConversation(context.Context, chat.Caller, chat.ID) error {
+	return d.called("ClearConversation")
+}
+
+func (d *double) Receipts(context.Context, chat.Caller, chat.ID, int64) (chat.Receipts, error) {
+	if d.replayed {
+		return chat.Receipts{ConversationID: bob, Seq: 7, RecipientCount: 101, ReadCount: 3}, d.called("Receipts")
+	}
+	return chat.Receipts{ConversationID: bob, Seq: 7, RecipientCount: 1, DeliveredCount: new(1), Items: []chat.Receipt{{User: profile, State: chat.DeliveryDelivered}}}, d.called("Receipts")
 }
 
 func (d *double) Conversation(context.Context, chat.Caller, chat.ID) (chat.Conversation, error) {
@@ -200,7 +219,7 @@ func (d *double) Sync(context.Context, chat.Caller) (chat.Snapshot, error) {
 	return snapshot, d.called("Sync")
 }
 
-func (d *double) Limits() chat.Limits { return chat.FixedLimits() }
+func (d *double) Limits() chat.Limits { return toldLimits }
 
 // brokenService panics where the double would answer.
 type brokenService struct {

@@ -52,6 +52,8 @@ type double struct {
 	draft     chat.Draft
 	patch     chat.ProfilePatch
 	page      chat.Page
+	filter    chat.ConversationFilter
+	change    chat.ConversationPatch
 	expiresAt time.Time
 }
 

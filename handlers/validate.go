@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -31,12 +32,12 @@ func (a *api) validate(next echo.HandlerFunc) echo.HandlerFunc {
 		if x.op == nil {
 			return next(c)
 		}
-		// Every path parameter of the API is an id, and what never was one
-		// cannot name anything.
+		// Every path parameter of the API is an id or the seq of a message,
+		// and what never was one cannot name anything.
 		params := make(map[string]string, 2)
 		for _, name := range c.ParamNames() {
 			params[name] = c.Param(name)
-			if _, err := chat.ParseID(params[name]); err != nil {
+			if err := checkPathParameter(name, params[name]); err != nil {
 				return err
 			}
 		}
@@ -65,6 +66,18 @@ func (a *api) validate(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return next(c)
 	}
+}
+
+// checkPathParameter tells whether what a path names may be there.
+func checkPathParameter(name, text string) error {
+	if name != "seq" {
+		_, err := chat.ParseID(text)
+		return err
+	}
+	if seq, err := strconv.ParseInt(text, 10, 64); err != nil || seq < 1 || strconv.FormatInt(seq, 10) != text {
+		return chat.NotFound("There is no such message.")
+	}
+	return nil
 }
 
 // readQuery parses the query strictly: what net/http would drop in silence is

@@ -64,6 +64,42 @@ func (e ConversationReadEventType) Valid() bool {
 	}
 }
 
+// Defines values for ConversationUpdatedEventType.
+const (
+	ConversationUpdated ConversationUpdatedEventType = "conversation.updated"
+)
+
+// Valid indicates whether the value is a known member of the ConversationUpdatedEventType enum.
+func (e ConversationUpdatedEventType) Valid() bool {
+	switch e {
+	case ConversationUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeliveryState.
+const (
+	Delivered DeliveryState = "delivered"
+	Read      DeliveryState = "read"
+	Sent      DeliveryState = "sent"
+)
+
+// Valid indicates whether the value is a known member of the DeliveryState enum.
+func (e DeliveryState) Valid() bool {
+	switch e {
+	case Delivered:
+		return true
+	case Read:
+		return true
+	case Sent:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Direction.
 const (
 	Incoming Direction = "incoming"
@@ -394,6 +430,27 @@ func (e ProblemCode) Valid() bool {
 	}
 }
 
+// Defines values for RateLimitPer.
+const (
+	RateLimitPerAddress  RateLimitPer = "address"
+	RateLimitPerUser     RateLimitPer = "user"
+	RateLimitPerUsername RateLimitPer = "username"
+)
+
+// Valid indicates whether the value is a known member of the RateLimitPer enum.
+func (e RateLimitPer) Valid() bool {
+	switch e {
+	case RateLimitPerAddress:
+		return true
+	case RateLimitPerUser:
+		return true
+	case RateLimitPerUsername:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RequestState.
 const (
 	Accepted  RequestState = "accepted"
@@ -508,6 +565,27 @@ func (e Visibility) Valid() bool {
 	}
 }
 
+// Defines values for ListConversationsParamsArchived.
+const (
+	Any   ListConversationsParamsArchived = "any"
+	False ListConversationsParamsArchived = "false"
+	True  ListConversationsParamsArchived = "true"
+)
+
+// Valid indicates whether the value is a known member of the ListConversationsParamsArchived enum.
+func (e ListConversationsParamsArchived) Valid() bool {
+	switch e {
+	case Any:
+		return true
+	case False:
+		return true
+	case True:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for StreamInboxParamsErrors.
 const (
 	Inband StreamInboxParamsErrors = "inband"
@@ -549,8 +627,13 @@ type BlockList struct {
 	Next *string `json:"next"`
 }
 
-// Conversation Private ones have `peer` and `peer_read_seq`, groups have `group`.
+// Conversation Private ones have `peer`, `peer_read_seq` and `peer_delivered_seq`, groups have `group`.
 type Conversation struct {
+	Archived bool `json:"archived"`
+
+	// ClearedSeq Messages up to here are hidden from the user; 0 = none.
+	ClearedSeq int64 `json:"cleared_seq"`
+
 	// Group `my_role` is absent for somebody who is no member, and in events, which many read.
 	Group *Group `json:"group,omitempty"`
 
@@ -567,16 +650,27 @@ type Conversation struct {
 	LastMessage    *Message `json:"last_message"`
 
 	// LastSeq A number in a conversation, gap-free from 1; 0 is before the first.
-	LastSeq Seq      `json:"last_seq"`
-	Peer    *Profile `json:"peer,omitempty"`
+	LastSeq      Seq  `json:"last_seq"`
+	MarkedUnread bool `json:"marked_unread"`
+
+	// MutedUntil Null or past = it is not muted; the end of the year 9999 = without an end.
+	MutedUntil *Time    `json:"muted_until"`
+	Peer       *Profile `json:"peer,omitempty"`
+
+	// PeerDeliveredSeq One's own messages up to here have reached a device of the peer, or have been read; later ones may have.
+	PeerDeliveredSeq *int64 `json:"peer_delivered_seq,omitempty"`
 
 	// PeerReadSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	PeerReadSeq *Seq `json:"peer_read_seq,omitempty"`
+	Pinned      bool `json:"pinned"`
+
+	// PinnedAt The latest stands first; null = it is not pinned.
+	PinnedAt *Time `json:"pinned_at"`
 
 	// ReadSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	ReadSeq Seq `json:"read_seq"`
 
-	// UnreadCount Others' messages after `read_seq`; counting stops at `max_unread_count`.
+	// UnreadCount Others' messages after `read_seq` that are not hidden; counting stops at `max_unread_count`.
 	UnreadCount int64 `json:"unread_count"`
 }
 
@@ -628,6 +722,44 @@ type ConversationReadEvent struct {
 // ConversationReadEventType defines model for ConversationReadEvent.Type.
 type ConversationReadEventType string
 
+// ConversationUpdatedData What a user has set for a conversation, in the user's own inbox only; all of it, and absolute.
+type ConversationUpdatedData struct {
+	Archived bool `json:"archived"`
+
+	// ClearedSeq A number in a conversation, gap-free from 1; 0 is before the first.
+	ClearedSeq Seq `json:"cleared_seq"`
+
+	// ConversationId An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationId Id    `json:"conversation_id"`
+	MarkedUnread   bool  `json:"marked_unread"`
+	MutedUntil     *Time `json:"muted_until"`
+	Pinned         bool  `json:"pinned"`
+	PinnedAt       *Time `json:"pinned_at"`
+	UnreadCount    int64 `json:"unread_count"`
+}
+
+// ConversationUpdatedEvent defines model for ConversationUpdatedEvent.
+type ConversationUpdatedEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
+	//
+	// Example: 1.k3j9.abcdefgh.42
+	Cursor Cursor `json:"cursor"`
+
+	// Data What a user has set for a conversation, in the user's own inbox only; all of it, and absolute.
+	Data ConversationUpdatedData      `json:"data"`
+	Type ConversationUpdatedEventType `json:"type"`
+}
+
+// ConversationUpdatedEventType defines model for ConversationUpdatedEvent.Type.
+type ConversationUpdatedEventType string
+
 // CreateGroupRequest defines model for CreateGroupRequest.
 type CreateGroupRequest struct {
 	// Description What the group is about.
@@ -650,6 +782,9 @@ type CreateGroupRequest struct {
 //
 // Example: 1.k3j9.abcdefgh.42
 type Cursor = string
+
+// DeliveryState How far a message has come: it is stored; a device of the recipient has acknowledged it; the recipient has read it. In messages it is there for one's own in private conversations, where they are read from history.
+type DeliveryState string
 
 // Direction defines model for Direction.
 type Direction string
@@ -959,10 +1094,14 @@ type JoinRequestList struct {
 
 // Limits defines model for Limits.
 type Limits struct {
+	DefaultPageSize        int   `json:"default_page_size"`
 	HeartbeatSeconds       int   `json:"heartbeat_seconds"`
 	InboxRetentionSeconds  int64 `json:"inbox_retention_seconds"`
+	MaxAvatarUrlLength     int   `json:"max_avatar_url_length"`
 	MaxBodyBytes           int64 `json:"max_body_bytes"`
+	MaxCursorLength        int   `json:"max_cursor_length"`
 	MaxDescriptionLength   int   `json:"max_description_length"`
+	MaxDeviceNameLength    int   `json:"max_device_name_length"`
 	MaxDisplayNameLength   int   `json:"max_display_name_length"`
 	MaxGroupMembers        int   `json:"max_group_members"`
 	MaxGroupNameLength     int   `json:"max_group_name_length"`
@@ -972,12 +1111,26 @@ type Limits struct {
 	MaxNoteLength          int   `json:"max_note_length"`
 	MaxPageSize            int   `json:"max_page_size"`
 	MaxPasswordLength      int   `json:"max_password_length"`
+	MaxPinnedConversations int   `json:"max_pinned_conversations"`
 	MaxPollEvents          int   `json:"max_poll_events"`
 	MaxPollWaitSeconds     int   `json:"max_poll_wait_seconds"`
-	MaxStreamsPerUser      int   `json:"max_streams_per_user"`
-	MaxUnreadCount         int   `json:"max_unread_count"`
-	MinPasswordLength      int   `json:"min_password_length"`
-	StreamLifetimeSeconds  int   `json:"stream_lifetime_seconds"`
+
+	// MaxReceiptMembers Recipients that receipts name; more are only counted.
+	MaxReceiptMembers int `json:"max_receipt_members"`
+	MaxRemarkLength   int `json:"max_remark_length"`
+
+	// MaxRequestCount Where counting open requests stops.
+	MaxRequestCount      int `json:"max_request_count"`
+	MaxStreamsPerUser    int `json:"max_streams_per_user"`
+	MaxSyncConversations int `json:"max_sync_conversations"`
+	MaxUnreadCount       int `json:"max_unread_count"`
+	MaxUsernameLength    int `json:"max_username_length"`
+	MinPasswordLength    int `json:"min_password_length"`
+	MinUsernameLength    int `json:"min_username_length"`
+
+	// RateLimits Empty = requests are not counted.
+	RateLimits            []RateLimit `json:"rate_limits"`
+	StreamLifetimeSeconds int         `json:"stream_lifetime_seconds"`
 }
 
 // LoginRequest defines model for LoginRequest.
@@ -1128,8 +1281,11 @@ type Message struct {
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	//
 	// Example: 2026-09-01T10:12:00.000Z
-	CreatedAt Time  `json:"created_at"`
-	EditedAt  *Time `json:"edited_at"`
+	CreatedAt Time `json:"created_at"`
+
+	// Delivery How far a message has come: it is stored; a device of the recipient has acknowledged it; the recipient has read it. In messages it is there for one's own in private conversations, where they are read from history.
+	Delivery *DeliveryState `json:"delivery,omitempty"`
+	EditedAt *Time          `json:"edited_at"`
 
 	// IdempotencyKey In the sender's own copies only.
 	IdempotencyKey *string `json:"idempotency_key,omitempty"`
@@ -1228,6 +1384,22 @@ type PutMemberRequest struct {
 	Role *Role `json:"role,omitempty"`
 }
 
+// RateLimit `burst` at once, and `requests` in each period when it goes on.
+type RateLimit struct {
+	Burst int `json:"burst"`
+
+	// Name Example: send
+	Name string `json:"name"`
+
+	// Per Who is counted.
+	Per           RateLimitPer `json:"per"`
+	PeriodSeconds int          `json:"period_seconds"`
+	Requests      int          `json:"requests"`
+}
+
+// RateLimitPer Who is counted.
+type RateLimitPer string
+
 // ReadState defines model for ReadState.
 type ReadState struct {
 	// ConversationId An opaque name; compare it, and nothing else.
@@ -1241,6 +1413,30 @@ type ReadState struct {
 	// ReadSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	ReadSeq     Seq   `json:"read_seq"`
 	UnreadCount int64 `json:"unread_count"`
+}
+
+// Receipt defines model for Receipt.
+type Receipt struct {
+	// State How far a message has come: it is stored; a device of the recipient has acknowledged it; the recipient has read it. In messages it is there for one's own in private conversations, where they are read from history.
+	State DeliveryState `json:"state"`
+	User  Profile       `json:"user"`
+}
+
+// Receipts defines model for Receipts.
+type Receipts struct {
+	// ConversationId An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationId Id `json:"conversation_id"`
+
+	// DeliveredCount Those who have read it are in it; null = not counted.
+	DeliveredCount *int `json:"delivered_count"`
+
+	// Items By user id; null = there are more than `max_receipt_members`.
+	Items          *[]Receipt `json:"items"`
+	ReadCount      int        `json:"read_count"`
+	RecipientCount int        `json:"recipient_count"`
+	Seq            int64      `json:"seq"`
 }
 
 // RefreshRequest defines model for RefreshRequest.
@@ -1392,16 +1588,36 @@ type Snapshot struct {
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
 	//
 	// Example: 1.k3j9.abcdefgh.42
-	Cursor               Cursor `json:"cursor"`
+	Cursor Cursor `json:"cursor"`
+
+	// IncomingRequestCount Counting stops at `max_request_count`.
 	IncomingRequestCount int    `json:"incoming_request_count"`
 	Limits               Limits `json:"limits"`
 	Me                   User   `json:"me"`
+
+	// PinnedConversations All of them, the latest pinned first; at most `max_pinned_conversations`.
+	PinnedConversations []Conversation `json:"pinned_conversations"`
 }
 
 // Time RFC 3339 in UTC with milliseconds.
 //
 // Example: 2026-09-01T10:12:00.000Z
 type Time = time.Time
+
+// UpdateConversationRequest defines model for UpdateConversationRequest.
+type UpdateConversationRequest struct {
+	Archived     *bool `json:"archived,omitempty"`
+	MarkedUnread *bool `json:"marked_unread,omitempty"`
+
+	// Muted `true` mutes without an end. Not together with `muted_until`.
+	Muted *bool `json:"muted,omitempty"`
+
+	// MutedUntil Until when it is muted, which is in the future; null = it is not.
+	MutedUntil *time.Time `json:"muted_until,omitempty"`
+
+	// Pinned The latest pinned stands first.
+	Pinned *bool `json:"pinned,omitempty"`
+}
 
 // UpdateGroupRequest defines model for UpdateGroupRequest.
 type UpdateGroupRequest struct {
@@ -1463,6 +1679,9 @@ type PageLimit = int
 
 // PathId defines model for PathId.
 type PathId = string
+
+// PathSeq defines model for PathSeq.
+type PathSeq = int64
 
 // PathUserId defines model for PathUserId.
 type PathUserId = string
@@ -1534,12 +1753,24 @@ type ListBlocksParams struct {
 
 // ListConversationsParams defines parameters for ListConversations.
 type ListConversationsParams struct {
+	// Archived `false` leaves archived conversations out, `true` lists nothing else, `any` lists all. Not together with `pinned`.
+	Archived *ListConversationsParamsArchived `form:"archived,omitempty" json:"archived,omitempty"`
+
+	// Pinned `true` lists pinned conversations only, the latest pinned first.
+	Pinned *bool `form:"pinned,omitempty" json:"pinned,omitempty"`
+
+	// Unread `true` lists only conversations with unread messages, and those that are marked unread.
+	Unread *bool `form:"unread,omitempty" json:"unread,omitempty"`
+
 	// Limit How many items to return at most; not more than `max_page_size` of `GET /v1/limits`. Without it, 50.
 	Limit *PageLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// After The `next` of the part before.
 	After *PageAfter `form:"after,omitempty" json:"after,omitempty"`
 }
+
+// ListConversationsParamsArchived defines parameters for ListConversations.
+type ListConversationsParamsArchived string
 
 // ListMessagesParams defines parameters for ListMessages.
 type ListMessagesParams struct {
@@ -1694,6 +1925,9 @@ type RefreshJSONRequestBody = RefreshRequest
 // RegisterJSONRequestBody defines body for Register for application/json ContentType.
 type RegisterJSONRequestBody = RegisterRequest
 
+// UpdateConversationJSONRequestBody defines body for UpdateConversation for application/json ContentType.
+type UpdateConversationJSONRequestBody = UpdateConversationRequest
+
 // MarkReadJSONRequestBody defines body for MarkRead for application/json ContentType.
 type MarkReadJSONRequestBody = MarkReadRequest
 
@@ -1762,12 +1996,21 @@ type ServerInterface interface {
 	// ListConversations List my conversations
 	// (GET /v1/conversations)
 	ListConversations(ctx echo.Context, params ListConversationsParams) error
+	// ClearConversation Clear a conversation for me
+	// (DELETE /v1/conversations/{id})
+	ClearConversation(ctx echo.Context, id PathId) error
 	// GetConversation Get a conversation
 	// (GET /v1/conversations/{id})
 	GetConversation(ctx echo.Context, id PathId) error
+	// UpdateConversation Pin, mute, archive or mark a conversation
+	// (PATCH /v1/conversations/{id})
+	UpdateConversation(ctx echo.Context, id PathId) error
 	// ListMessages Read history
 	// (GET /v1/conversations/{id}/messages)
 	ListMessages(ctx echo.Context, id PathId, params ListMessagesParams) error
+	// GetReceipts See who has got and read my message
+	// (GET /v1/conversations/{id}/messages/{seq}/receipts)
+	GetReceipts(ctx echo.Context, id PathId, seq PathSeq) error
 	// MarkRead Say how far I have read
 	// (PUT /v1/conversations/{id}/read)
 	MarkRead(ctx echo.Context, id PathId) error
@@ -2018,6 +2261,27 @@ func (w *ServerInterfaceWrapper) ListConversations(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListConversationsParams
+	// ------------- Optional query parameter "archived" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "archived", ctx.QueryParams(), &params.Archived, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter archived: %s", err))
+	}
+
+	// ------------- Optional query parameter "pinned" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "pinned", ctx.QueryParams(), &params.Pinned, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter pinned: %s", err))
+	}
+
+	// ------------- Optional query parameter "unread" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "unread", ctx.QueryParams(), &params.Unread, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter unread: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -2037,6 +2301,22 @@ func (w *ServerInterfaceWrapper) ListConversations(ctx echo.Context) error {
 	return err
 }
 
+// ClearConversation converts echo context to params.
+func (w *ServerInterfaceWrapper) ClearConversation(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ClearConversation(ctx, id)
+	return err
+}
+
 // GetConversation converts echo context to params.
 func (w *ServerInterfaceWrapper) GetConversation(ctx echo.Context) error {
 	var err error
@@ -2050,6 +2330,22 @@ func (w *ServerInterfaceWrapper) GetConversation(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetConversation(ctx, id)
+	return err
+}
+
+// UpdateConversation converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateConversation(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateConversation(ctx, id)
 	return err
 }
 
@@ -2096,6 +2392,30 @@ func (w *ServerInterfaceWrapper) ListMessages(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListMessages(ctx, id, params)
+	return err
+}
+
+// GetReceipts converts echo context to params.
+func (w *ServerInterfaceWrapper) GetReceipts(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "seq" -------------
+	var seq PathSeq
+
+	err = runtime.BindStyledParameterWithOptions("simple", "seq", ctx.Param("seq"), &seq, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter seq: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetReceipts(ctx, id, seq)
 	return err
 }
 
@@ -2929,8 +3249,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/v1/blocks/:user_id", wrapper.UnblockUser, options.OperationMiddlewares["unblockUser"]...)
 	router.PUT(options.BaseURL+"/v1/blocks/:user_id", wrapper.BlockUser, options.OperationMiddlewares["blockUser"]...)
 	router.GET(options.BaseURL+"/v1/conversations", wrapper.ListConversations, options.OperationMiddlewares["listConversations"]...)
+	router.DELETE(options.BaseURL+"/v1/conversations/:id", wrapper.ClearConversation, options.OperationMiddlewares["clearConversation"]...)
 	router.GET(options.BaseURL+"/v1/conversations/:id", wrapper.GetConversation, options.OperationMiddlewares["getConversation"]...)
+	router.PATCH(options.BaseURL+"/v1/conversations/:id", wrapper.UpdateConversation, options.OperationMiddlewares["updateConversation"]...)
 	router.GET(options.BaseURL+"/v1/conversations/:id/messages", wrapper.ListMessages, options.OperationMiddlewares["listMessages"]...)
+	router.GET(options.BaseURL+"/v1/conversations/:id/messages/:seq/receipts", wrapper.GetReceipts, options.OperationMiddlewares["getReceipts"]...)
 	router.PUT(options.BaseURL+"/v1/conversations/:id/read", wrapper.MarkRead, options.OperationMiddlewares["markRead"]...)
 	router.GET(options.BaseURL+"/v1/friend-requests", wrapper.ListFriendRequests, options.OperationMiddlewares["listFriendRequests"]...)
 	router.POST(options.BaseURL+"/v1/friend-requests", wrapper.RequestFriend, options.OperationMiddlewares["requestFriend"]...)

@@ -66,6 +66,9 @@ type accepted struct {
 	// Which of the announcement's bodies the sender and the others get; the
 	// same but for the key, so one is enough without a key.
 	own, others int
+	private     bool
+	// peerInboxSeq is where a private message stands in its recipient's inbox.
+	peerInboxSeq int64
 }
 
 func (b *batch) commit() error {
@@ -93,17 +96,27 @@ func (b *batch) commit() error {
 	return err
 }
 
-// write stores what was accepted.
+// write stores what was accepted. The history comes after the heads, because a
+// private message keeps its place in its recipient's inbox.
 func (b *batch) write() error {
-	if err := b.insertMessages(); err != nil {
-		return err
-	}
 	if err := b.updateConversations(); err != nil {
 		return err
 	}
-	var err error
-	b.announcement.Deliveries, err = insertInboxRows(b.x, &b.text, b.inboxRows())
-	return err
+	rows := b.inboxRows()
+	deliveries, err := placeInboxRows(b.x, &b.text, rows)
+	if err != nil {
+		return err
+	}
+	b.announcement.Deliveries = deliveries
+	for i, r := range rows {
+		if a := &b.accepted[r.order]; a.private && r.user != a.message.SenderID {
+			a.peerInboxSeq = deliveries[i].Seq
+		}
+	}
+	if err := b.insertMessages(); err != nil {
+		return err
+	}
+	return writeInboxRows(b.x, &b.text, rows, deliveries)
 }
 
 // lock locks the conversations of the batch, ascending.
@@ -192,7 +205,7 @@ func (b *batch) settle(i int) error {
 	if key.key != "" {
 		b.replays[key] = stored{outcome.Message, out.Fingerprint} // for a twin later in the batch
 	}
-	return b.accept(outcome, out.Fingerprint, c.audience.Members)
+	return b.accept(outcome, out.Fingerprint, c.audience)
 }
 
 // check tells whether a message may be sent to a locked conversation, nil for
@@ -215,7 +228,7 @@ func check(out *chat.Outgoing, c *conversation) error {
 }
 
 // accept encodes a message and notes it for writing.
-func (b *batch) accept(outcome *chat.Outcome, fingerprint [16]byte, members []chat.ID) error {
+func (b *batch) accept(outcome *chat.Outcome, fingerprint [16]byte, audience *chat.Audience) error {
 	message := outcome.Message
 	body, err := chat.EncodeBody(chat.MessageCreated, message.CreatedAt, message.ForOthers())
 	if err != nil {
@@ -232,7 +245,9 @@ func (b *batch) accept(outcome *chat.Outcome, fingerprint [16]byte, members []ch
 		own++
 	}
 	outcome.Body = body
-	b.accepted = append(b.accepted, accepted{message: message, fingerprint: fingerprint, members: members, own: own, others: others})
+	b.accepted = append(b.accepted, accepted{
+		message: message, fingerprint: fingerprint, members: audience.Members, own: own, others: others, private: audience.Kind == chat.KindPrivate,
+	})
 	return nil
 }
 
@@ -248,7 +263,7 @@ func (b *batch) insertMessages() error {
 			b.text.reset()
 		}
 		if len(b.text.text) == 0 {
-			b.text.sql("INSERT INTO chat_history (conversation_id, seq, sender_id, kind, body, reply_to, mentions, created_at, recalled, idempotency_key, fingerprint) VALUES ")
+			b.text.sql("INSERT INTO chat_history (conversation_id, seq, sender_id, kind, body, reply_to, mentions, created_at, recalled, idempotency_key, fingerprint, peer_inbox_seq) VALUES ")
 		} else {
 			b.text.sql(",")
 		}
@@ -256,9 +271,14 @@ func (b *batch) insertMessages() error {
 			sql(",").arg(m.Body).sql(",").nullable(m.ReplyTo).sql(",").mentions(m.Mentions).
 			sql(",").int(int64(m.CreatedAt)).sql(",0,")
 		if m.IdempotencyKey == "" {
-			b.text.sql("NULL,NULL)")
+			b.text.sql("NULL,NULL,")
 		} else {
-			b.text.arg(m.IdempotencyKey).sql(",").bytes(b.accepted[i].fingerprint[:]).sql(")")
+			b.text.arg(m.IdempotencyKey).sql(",").bytes(b.accepted[i].fingerprint[:]).sql(",")
+		}
+		if b.accepted[i].private {
+			b.text.int(b.accepted[i].peerInboxSeq).sql(")")
+		} else {
+			b.text.sql("NULL)")
 		}
 	}
 	return b.x.later(&b.text)

@@ -62,32 +62,29 @@ func parseMentions(text string) []chat.ID {
 	return ids
 }
 
-// readable returns the last seq of a conversation that the user belongs to,
-// otherwise CodeNotFound.
-func readable(c *conn, id, user chat.ID) (lastSeq int64, err error) {
-	return one(c, errNoConversation(), scanInt,
-		"SELECT c.last_seq FROM conversation c LEFT JOIN group_member m ON m.group_id = c.id AND m.user_id = ?"+
-			" WHERE c.id = ? AND (c.user_lo = ? OR c.user_hi = ? OR m.user_id IS NOT NULL)", user, id, user, user)
-}
-
 // History returns messages of a conversation as a user sees them, ascending.
 // CodeNotFound when the user does not belong to it.
 func (db *DB) History(ctx context.Context, conversation, user chat.ID, query chat.HistoryQuery) (chat.History, error) {
 	c := db.reader(ctx)
-	newest, err := readable(c, conversation, user)
+	seen, err := readable(c, conversation, user)
 	if err != nil {
 		return chat.History{}, err
 	}
-	first, last := historyRange(query, newest)
-	history := chat.History{HasMoreBefore: first > 1, HasMoreAfter: last < newest, Items: []chat.Message{}}
+	first, last := historyRange(query, seen.firstSeq, seen.lastSeq)
+	history := chat.History{HasMoreBefore: first > seen.firstSeq, HasMoreAfter: last < seen.lastSeq, Items: []chat.Message{}}
 	if first > last {
 		return history, nil
 	}
 	history.Items, err = all(c, func(r row) (chat.Message, error) {
-		var m messageRow
-		err := r.Scan(m.dest()...)
-		return m.message().SeenBy(user), err
-	}, "SELECT "+messageColumns+" FROM chat_history h WHERE h.conversation_id = ? AND h.seq BETWEEN ? AND ? ORDER BY h.seq",
+		var (
+			m     messageRow
+			inbox sql.NullInt64
+		)
+		err := r.Scan(append(m.dest(), &inbox)...)
+		message := m.message().SeenBy(user)
+		message.Delivery = seen.peer.delivery(seen.kind, &message, user, inbox)
+		return message, err
+	}, "SELECT "+messageColumns+", h.peer_inbox_seq FROM chat_history h WHERE h.conversation_id = ? AND h.seq BETWEEN ? AND ? ORDER BY h.seq",
 		conversation, first, last)
 	if err != nil {
 		return chat.History{}, err
@@ -96,21 +93,22 @@ func (db *DB) History(ctx context.Context, conversation, user chat.ID, query cha
 }
 
 // historyRange returns the first and the last seq that a query selects of a
-// conversation with messages 1 … newest; nothing when first > last. Because
-// seqs have no gaps, no more than these two numbers is needed.
-func historyRange(query chat.HistoryQuery, newest int64) (first, last int64) {
+// conversation in which messages oldest … newest can be seen; nothing when
+// first > last. Because seqs have no gaps, no more than these numbers is needed.
+func historyRange(query chat.HistoryQuery, oldest, newest int64) (first, last int64) {
 	limit := int64(max(query.Limit, 1))
+	none := oldest - 1
 	switch {
 	case query.AfterSeq != nil:
-		first = min(max(*query.AfterSeq, 0), newest) + 1
+		first = max(min(*query.AfterSeq, newest), none) + 1
 		return first, min(first+limit-1, newest)
 	case query.BeforeSeq != nil:
-		last = max(min(*query.BeforeSeq-1, newest), 0)
+		last = max(min(*query.BeforeSeq-1, newest), none)
 	case query.AroundSeq != nil:
-		last = min(max(*query.AroundSeq, 1), newest) - limit/2 + limit - 1
-		last = min(max(last, limit), newest)
+		last = min(max(*query.AroundSeq, oldest), newest) - limit/2 + limit - 1
+		last = min(max(last, none+limit), newest)
 	default:
 		last = newest
 	}
-	return max(last-limit+1, 1), last
+	return max(last-limit+1, oldest), last
 }

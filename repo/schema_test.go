@@ -48,9 +48,9 @@ func TestMigrationsGoUpDownAndUpAgain(t *testing.T) {
 			newest := version()
 			assert.Positive(t, newest)
 			require.NoError(t, db.MigrateUp(t.Context()), "a second time there is nothing to do")
-			for v := newest; v > 0; v-- {
+			for v := newest; v > 0; v = version() {
 				require.NoError(t, db.MigrateDown(t.Context()))
-				assert.Equal(t, v-1, version())
+				require.Less(t, version(), v)
 			}
 			_, err := db.UserByID(t.Context(), 1)
 			requireCode(t, chat.CodeInternal, err)
