@@ -158,7 +158,7 @@ func (s *Service) UpdateConversation(ctx context.Context, caller Caller, id ID, 
 				return err
 			}
 		}
-		before, at, err := lockState(tx, caller, id)
+		kind, before, at, err := lockState(tx, caller, id)
 		if err != nil {
 			return err
 		}
@@ -172,7 +172,7 @@ func (s *Service) UpdateConversation(ctx context.Context, caller Caller, id ID, 
 			}
 		}
 		after := patch.apply(before, at, tx.At())
-		if after.Archived(at) && !before.Archived(at) && !after.Shown(at) {
+		if kind == KindPrivate && after.Archived(at) && !after.Shown(at) { // it is in no list, and would come into one
 			return Conflict("There is nothing in this conversation to archive.")
 		}
 		return setState(tx, caller, id, before, after, at)
@@ -199,7 +199,7 @@ func checkConversationPatch(patch ConversationPatch, now Time) error {
 // something new comes; others keep everything.
 func (s *Service) ClearConversation(ctx context.Context, caller Caller, id ID) error {
 	return s.commit(ctx, func(tx Tx) error {
-		before, at, err := lockState(tx, caller, id)
+		_, before, at, err := lockState(tx, caller, id)
 		if err != nil {
 			return err
 		}
@@ -210,15 +210,16 @@ func (s *Service) ClearConversation(ctx context.Context, caller Caller, id ID) e
 
 // lockState locks a conversation of the caller's and returns what the caller
 // has set for it.
-func lockState(tx Tx, caller Caller, id ID) (StoredState, Standing, error) {
+func lockState(tx Tx, caller Caller, id ID) (kind ConversationKind, state StoredState, at Standing, err error) {
 	audience, _, err := tx.LockConversation(id)
 	if err != nil {
-		return StoredState{}, Standing{}, err
+		return "", StoredState{}, Standing{}, err
 	}
 	if !audience.Has(caller.User) {
-		return StoredState{}, Standing{}, errNoConversation()
+		return "", StoredState{}, Standing{}, errNoConversation()
 	}
-	return tx.StateOf(id, caller.User)
+	state, at, err = tx.StateOf(id, caller.User)
+	return audience.Kind, state, at, err
 }
 
 // setState stores a state and tells the caller's devices, unless nobody could
