@@ -5,7 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -70,6 +70,23 @@ func TestEveryLimitThatIsASettingIsTold(t *testing.T) {
 	}
 }
 
+// domain returns the source of chat.
+func domain(t *testing.T) (files []*ast.File) {
+	t.Helper()
+	names, err := filepath.Glob("chat/*.go")
+	require.NoError(t, err)
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		require.NoError(t, err)
+		files = append(files, file)
+	}
+	require.NotEmpty(t, files)
+	return files
+}
+
 // boundsInside are bounds of the domain that clients cannot run into.
 var boundsInside = map[string]bool{"maxWeights": true, "maxCached": true}
 
@@ -79,10 +96,8 @@ func TestEveryBoundOfTheDomainIsTold(t *testing.T) {
 	fields := told(t, chat.FixedLimits())
 	bound := regexp.MustCompile(`^(?i:max|min|default)[A-Z]`)
 	words := regexp.MustCompile(`[A-Z]+[a-z]*|^[a-z]+`)
-	packages, err := parser.ParseDir(token.NewFileSet(), "chat", func(file fs.FileInfo) bool { return !strings.HasSuffix(file.Name(), "_test.go") }, 0)
-	require.NoError(t, err)
 	found := 0
-	for _, file := range packages["chat"].Files {
+	for _, file := range domain(t) {
 		for _, declared := range file.Decls {
 			group, ok := declared.(*ast.GenDecl)
 			if !ok || group.Tok != token.CONST {
@@ -106,10 +121,8 @@ func TestEveryBoundOfTheDomainIsTold(t *testing.T) {
 // A literal number as a bound of a text would be told to nobody.
 func TestBoundsOfTextsHaveNames(t *testing.T) {
 	t.Parallel()
-	packages, err := parser.ParseDir(token.NewFileSet(), "chat", func(file fs.FileInfo) bool { return !strings.HasSuffix(file.Name(), "_test.go") }, 0)
-	require.NoError(t, err)
 	calls := 0
-	for _, file := range packages["chat"].Files {
+	for _, file := range domain(t) {
 		ast.Inspect(file, func(node ast.Node) bool {
 			call, ok := node.(*ast.CallExpr)
 			if !ok || len(call.Args) != 4 {
@@ -132,8 +145,8 @@ func TestBoundsOfTextsHaveNames(t *testing.T) {
 func everySetting() config.Config {
 	var all config.Config
 	value := reflect.ValueOf(&all).Elem()
-	for i := range value.NumField() {
-		if field := value.Field(i); field.CanInt() {
+	for _, field := range value.Fields() {
+		if field.CanInt() {
 			field.SetInt(int64(time.Minute))
 		}
 	}

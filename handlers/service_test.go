@@ -23,8 +23,10 @@ var (
 	member  = chat.Member{User: profile, Role: chat.RoleMember, JoinedAt: then}
 	joining = chat.JoinRequest{GroupID: bob, User: profile, CreatedAt: then}
 	message = chat.Message{ConversationID: bob, Seq: 7, SenderID: ada, Kind: chat.KindText, Body: "Hello", ReplyTo: &replyTo, Mentions: []chat.ID{bob}, CreatedAt: then, EditedAt: &then, IdempotencyKey: "k1", Delivery: chat.DeliveryRead}
-	private = chat.Conversation{ID: bob, Kind: chat.KindPrivate, Peer: &profile, LastMessage: &message, LastSeq: 7, ReadSeq: 7, PeerReadSeq: &readSeq, PeerDeliveredSeq: &readSeq, LastActivityAt: then,
-		ConversationState: chat.ConversationState{Pinned: true, PinnedAt: &then, MutedUntil: new(chat.MutedForever), Archived: true, MarkedUnread: true, ClearedSeq: 3}}
+	private = chat.Conversation{
+		ID: bob, Kind: chat.KindPrivate, Peer: &profile, LastMessage: &message, LastSeq: 7, ReadSeq: 7, PeerReadSeq: &readSeq, PeerDeliveredSeq: &readSeq, LastActivityAt: then,
+		ConversationState: chat.ConversationState{Pinned: true, PinnedAt: &then, MutedUntil: new(chat.MutedForever), Archived: true, MarkedUnread: true, ClearedSeq: 3},
+	}
 	crowd      = chat.Conversation{ID: bob, Kind: chat.KindGroup, Group: &group, LastActivityAt: then}
 	snapshot   = chat.Snapshot{Cursor: cursorAt(41), Me: me, Conversations: []chat.Conversation{private, crowd}, PinnedConversations: []chat.Conversation{private}, IncomingRequestCount: 1, Limits: toldLimits}
 	toldLimits = func() chat.Limits { l := chat.FixedLimits(); l.RateLimits = RateLimits(); return l }()

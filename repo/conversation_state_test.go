@@ -170,8 +170,10 @@ func TestListsAgreeWithWhatIsSetForConversations(t *testing.T) {
 			})
 			me := users[1] // the lower id in one conversation, the higher in another
 			all := []*entry{
-				{id: w.private(me, users[0]), peerSender: users[0]}, {id: w.private(me, users[2]), peerSender: users[2]},
-				{id: w.group("one", users...), group: true, peerSender: users[0]}, {id: w.group("two", me, users[0]), group: true, peerSender: users[0]},
+				{id: w.private(me, users[0]), peerSender: users[0]},
+				{id: w.private(me, users[2]), peerSender: users[2]},
+				{id: w.group("one", users...), group: true, peerSender: users[0]},
+				{id: w.group("two", me, users[0]), group: true, peerSender: users[0]},
 			}
 			for _, e := range all {
 				c, err := w.ConversationFor(context.Background(), e.id, me)

@@ -261,12 +261,12 @@ func TestClearedMessagesAreSeenNowhere(t *testing.T) {
 			}
 			return seqs, history.HasMoreBefore, history.HasMoreAfter
 		}
-		clear := func(id chat.ID) {
+		hide := func(id chat.ID) {
 			unread := w.set(id, users[0], func(s *chat.StoredState) { s.ClearedSeq = 6 })
 			assert.Zero(t, unread)
 		}
-		clear(ab)
-		clear(group)
+		hide(ab)
+		hide(group)
 		assert.Equal(t, []chat.ID{group}, w.listed(t, users[0], chat.ConversationFilter{}), "a private one is not listed any more")
 		assert.Equal(t, []chat.ID{group, ab}, w.listed(t, users[1], chat.ConversationFilter{}), "for the other one it is")
 		for _, id := range []chat.ID{ab, group} {

@@ -238,6 +238,7 @@ func TestReceiptsOfAPrivateMessageAreItsPeers(t *testing.T) {
 		message := w.send(w.toPrivate(ab, users[1], "hi"))
 		for _, step := range []chat.DeliveryState{chat.DeliverySent, chat.DeliveryDelivered, chat.DeliveryRead} {
 			switch step {
+			case chat.DeliverySent:
 			case chat.DeliveryDelivered:
 				w.acknowledge(users[0], 1)
 			case chat.DeliveryRead:
