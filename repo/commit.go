@@ -96,9 +96,13 @@ func (b *batch) commit() error {
 	return err
 }
 
-// write stores what was accepted. The history comes after the heads, because a
-// private message keeps its place in its recipient's inbox.
+// write stores what was accepted. Private messages come after the inbox heads,
+// because each keeps its place in its recipient's inbox; groups' come before,
+// because others wait for the heads of many members.
 func (b *batch) write() error {
+	if err := b.insertMessages(false); err != nil {
+		return err
+	}
 	if err := b.updateConversations(); err != nil {
 		return err
 	}
@@ -113,7 +117,7 @@ func (b *batch) write() error {
 			a.peerInboxSeq = deliveries[i].Seq
 		}
 	}
-	if err := b.insertMessages(); err != nil {
+	if err := b.insertMessages(true); err != nil {
 		return err
 	}
 	return writeInboxRows(b.x, &b.text, rows, deliveries)
@@ -251,10 +255,13 @@ func (b *batch) accept(outcome *chat.Outcome, fingerprint [16]byte, audience *ch
 	return nil
 }
 
-// insertMessages writes the history.
-func (b *batch) insertMessages() error {
+// insertMessages writes the history, of private conversations or of groups.
+func (b *batch) insertMessages(private bool) error {
 	b.text.reset()
 	for i := range b.accepted {
+		if b.accepted[i].private != private {
+			continue
+		}
 		m := &b.accepted[i].message
 		if b.text.full(len(m.Body)) {
 			if err := b.x.later(&b.text); err != nil {
@@ -275,11 +282,14 @@ func (b *batch) insertMessages() error {
 		} else {
 			b.text.arg(m.IdempotencyKey).sql(",").bytes(b.accepted[i].fingerprint[:]).sql(",")
 		}
-		if b.accepted[i].private {
+		if private {
 			b.text.int(b.accepted[i].peerInboxSeq).sql(")")
 		} else {
 			b.text.sql("NULL)")
 		}
+	}
+	if len(b.text.text) == 0 {
+		return nil
 	}
 	return b.x.later(&b.text)
 }
