@@ -174,7 +174,7 @@ func (s *Service) checkProfile(patch ProfilePatch) error {
 		faults.text("display_name", *patch.DisplayName, 1, s.limits.MaxDisplayNameLength)
 	}
 	if patch.AvatarURL != nil && *patch.AvatarURL != "" {
-		faults.text("avatar_url", *patch.AvatarURL, 0, 500)
+		faults.text("avatar_url", *patch.AvatarURL, 0, maxAvatarURLLength)
 		if u, err := url.Parse(*patch.AvatarURL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 			faults.add("avatar_url", "must be an http or https URL")
 		}

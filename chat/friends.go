@@ -177,7 +177,7 @@ func (s *Service) Friends(ctx context.Context, caller Caller, page Page) (List[F
 // SetRemark changes the caller's private note on a friend.
 func (s *Service) SetRemark(ctx context.Context, caller Caller, friend ID, remark string) (Friend, error) {
 	var faults fieldErrors
-	faults.text("remark", remark, 0, s.limits.MaxDisplayNameLength)
+	faults.text("remark", remark, 0, s.limits.MaxRemarkLength)
 	if err := faults.err(); err != nil {
 		return Friend{}, err
 	}

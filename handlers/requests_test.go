@@ -74,7 +74,7 @@ func TestFaultyRequestsAreRefused(t *testing.T) {
 		"null":                     {method: "POST", target: sendPath, body: `{"body":null}`, status: 422, code: chat.CodeValidation, fields: []string{"body: must not be null"}},
 		"a number":                 {method: "POST", target: sendPath, body: `{"body":1}`, status: 422, code: chat.CodeValidation, fields: []string{"body: must be a text"}},
 		"a list":                   {method: "POST", target: sendPath, body: `[]`, status: 422, code: chat.CodeValidation, fields: []string{"body: must be an object"}},
-		"another kind":             {method: "POST", target: sendPath, body: `{"body":"a","kind":"image"}`, status: 422, code: chat.CodeValidation, fields: []string{"kind: must be one of: text, custom, system"}},
+		"another kind":             {method: "POST", target: sendPath, body: `{"body":"a","kind":"image"}`, status: 422, code: chat.CodeValidation, fields: []string{"kind: must be one of: text, custom"}},
 		"a fraction":               {method: "POST", target: sendPath, body: `{"body":"a","reply_to":1.5}`, status: 422, code: chat.CodeValidation, fields: []string{"reply_to: must be a whole number"}},
 		"a huge number":            {method: "POST", target: sendPath, body: `{"body":"a","reply_to":99999999999999999999}`, status: 422, code: chat.CodeValidation, fields: []string{"reply_to: *"}},
 		"no id in a list":          {method: "POST", target: sendPath, body: `{"body":"a","mentions":["023pbqc03ztkt","x"]}`, status: 422, code: chat.CodeValidation, fields: []string{"mentions.1: must be an id"}},

@@ -109,8 +109,10 @@ func (db *DB) FriendRequests(ctx context.Context, user chat.ID, direction chat.D
 	return listByID(listFriendRequests, items, page.Limit, func(last chat.FriendRequest) chat.ID { return last.ID }), err
 }
 
-// CountIncomingRequests returns how many requests wait for the user's answer.
+// CountIncomingRequests returns how many requests wait for the user's answer,
+// at most chat.MaxRequestCount.
 func (db *DB) CountIncomingRequests(ctx context.Context, user chat.ID) (int, error) {
-	n, err := one(db.reader(ctx), nil, scanInt, "SELECT COUNT(*) FROM friend_request WHERE to_id = ? AND state = ?", user, string(chat.RequestPending))
+	n, err := one(db.reader(ctx), nil, scanInt, "SELECT COUNT(*) FROM (SELECT r.id FROM friend_request r WHERE r.to_id = ? AND r.state = ? LIMIT ?) page",
+		user, string(chat.RequestPending), chat.MaxRequestCount)
 	return int(n), err
 }
