@@ -139,7 +139,6 @@ type stage struct {
 	ownSession      bool
 	otherAsksToJoin bool // the other is no member of the group but waits to be let in
 	otherIsBanned   bool // from the group
-	owner           *person
 }
 
 // roles says what a column of docs/authorization.md means. Each begins with two people who have nothing to do with each other.
@@ -273,7 +272,6 @@ func (s *stage) group() string {
 		_, err := owner.BanUser(ctx, group.ID, s.other.id, "")
 		require.NoError(s.t, err)
 	}
-	s.owner = owner
 	if s.op.Method == http.MethodGet {
 		s.kept[key] = group.ID
 	}
@@ -283,8 +281,11 @@ func (s *stage) group() string {
 // invitation makes one to the group.
 func (s *stage) invitation() client.Invitation {
 	s.t.Helper()
-	group := s.standIn(exampleGroup)
-	return s.owner.invites(group, client.CreateInvitationRequest{})
+	group, owner := s.standIn(exampleGroup), s.third
+	if s.groupRole == client.RoleOwner {
+		owner = s.caller
+	}
+	return owner.invites(group, client.CreateInvitationRequest{})
 }
 
 // conversation returns one with seven messages, as the examples have it.
