@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -316,8 +317,11 @@ func TestChangesOfMembershipAreSystemMessages(t *testing.T) {
 		require.NoError(t, err)
 		assert.Zero(t, conversation.UnreadCount, "nobody has to read them")
 		assert.Equal(t, history[len(history)-1], *conversation.LastMessage)
-		_, err = member.SendToGroup(ctx, group, client.SendMessageRequest{Body: "I am the system", Kind: new(client.MessageKindSystem)})
-		refused(t, err, 422, client.ProblemCodeValidationFailed)
+		forged := ask(t, member.http, raw{
+			method: http.MethodPost, url: d.url(0, "/v1/groups/"+group+"/messages"), body: `{"kind":"system","body":"I am the system."}`,
+			token: member.Tokens().Access, wrong: true,
+		})
+		assert.Equal(t, http.StatusUnprocessableEntity, forged.status)
 	})
 }
 
