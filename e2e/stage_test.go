@@ -220,7 +220,7 @@ func (s *stage) standIn(text string) string {
 	if made, known := s.made[text]; known {
 		return made
 	}
-	if s.nothing && slices.Contains([]string{exampleGroup, exampleConversation, exampleRequest, exampleSession}, text) {
+	if s.nothing && slices.Contains([]string{exampleGroup, exampleConversation, exampleRequest, exampleSession, exampleInvitation, exampleCode}, text) {
 		return nobody
 	}
 	if find, known := standIns[text]; known {
@@ -285,7 +285,9 @@ func (s *stage) invitation() client.Invitation {
 	if s.groupRole == client.RoleOwner {
 		owner = s.caller
 	}
-	return owner.invites(group, client.CreateInvitationRequest{})
+	made, err := owner.CreateInvitation(s.t.Context(), group, client.CreateInvitationRequest{})
+	require.NoError(s.t, err, "%s as %q, public %t", s.op.OperationID, s.groupRole, s.publicGroup)
+	return made
 }
 
 // conversation returns one with seven messages, as the examples have it.
