@@ -293,12 +293,15 @@ func limits(cfg config.Config) chat.Limits {
 	l.MaxBodyBytes, l.MaxMessageLength, l.MaxPageSize = cfg.MaxBodyBytes, cfg.MaxMessageLength, cfg.MaxPageSize
 	l.MaxPollWaitSeconds = int(cfg.MaxPollWait.Seconds())
 	l.MaxGroupMembers, l.MaxStreamsPerUser = cfg.MaxGroupMembers, cfg.MaxStreamsPerUser
-	l.MaxGroupsPerUser = cfg.MaxGroupsPerUser
+	l.MaxGroupsPerUser, l.MaxReceiptMembers = cfg.MaxGroupsPerUser, cfg.MaxReceipts
 	l.StreamLifetimeSeconds, l.HeartbeatSeconds = int(cfg.StreamLifetime.Seconds()), int(cfg.Heartbeat.Seconds())
 	l.RecallWindowSeconds = int64(cfg.RecallWindow.Seconds())
 	l.InboxRetentionSeconds = int64(cfg.Retention.Seconds())
 	l.MaxTypingMembers, l.PresenceGraceSeconds = cfg.MaxTypingMembers, int(cfg.PresenceGrace.Seconds())
 	l.FriendRequestSeconds = int64(cfg.FriendRequestLifetime.Seconds())
+	if cfg.RateLimit {
+		l.RateLimits = handlers.RateLimits()
+	}
 	return l
 }
 

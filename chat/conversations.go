@@ -119,12 +119,15 @@ func (s *Service) send(ctx context.Context, out Outgoing) (Outcome, error) {
 }
 
 // Conversations lists the caller's conversations, newest activity first.
-func (s *Service) Conversations(ctx context.Context, caller Caller, page Page) (List[Conversation], error) {
+func (s *Service) Conversations(ctx context.Context, caller Caller, filter ConversationFilter, page Page) (List[Conversation], error) {
 	page, err := s.page(page)
 	if err != nil {
 		return List[Conversation]{}, err
 	}
-	return s.store.Conversations(ctx, caller.User, page)
+	if filter.Pinned && filter.Archived != "" && filter.Archived != ArchivedAny {
+		return List[Conversation]{}, Invalid("archived", "must not be given together with pinned: what is pinned is not archived")
+	}
+	return s.store.Conversations(ctx, caller.User, filter, page)
 }
 
 // Conversation returns one of the caller's conversations.
@@ -171,10 +174,12 @@ func (s *Service) MarkRead(ctx context.Context, caller Caller, id ID, seq int64)
 		if state.MentionsUnread, err = tx.UnreadMentions(id, caller.User, state.ReadSeq); err != nil {
 			return err
 		}
-		if seq <= before {
-			return nil
+		if seq > before {
+			if err := tellRead(tx, audience, caller.User, state); err != nil {
+				return err
+			}
 		}
-		return tellRead(tx, audience, caller.User, state)
+		return unmark(tx, caller, id)
 	})
 	return state, err
 }
@@ -200,13 +205,25 @@ func tellRead(tx Tx, audience Audience, reader ID, state ReadState) error {
 	return nil
 }
 
+// unmark takes the mark away that a conversation is unread, because it is being read.
+func unmark(tx Tx, caller Caller, id ID) error {
+	before, at, err := tx.StateOf(id, caller.User)
+	if err != nil || !before.MarkedUnread {
+		return err
+	}
+	after := before
+	after.MarkedUnread = false
+	return setState(tx, caller, id, before, after, at)
+}
+
 // Snapshot is all that a client needs to begin with. Cursor was taken before
 // the rest was read, so that applying the events after it loses nothing; some
 // may say again what the snapshot has, which is harmless.
 type Snapshot struct {
 	Cursor               string         `json:"cursor"`
 	Me                   User           `json:"me"`
-	Conversations        []Conversation `json:"conversations"` // the 50 newest
+	Conversations        []Conversation `json:"conversations"`        // the 50 newest that are not archived
+	PinnedConversations  []Conversation `json:"pinned_conversations"` // all of them, the latest pinned first
 	IncomingRequestCount int            `json:"incoming_request_count"`
 	Limits               Limits         `json:"limits"`
 }
@@ -228,11 +245,15 @@ func (s *Service) Sync(ctx context.Context, caller Caller) (Snapshot, error) {
 	if snapshot.Me, err = s.store.UserByID(ctx, caller.User); err != nil {
 		return Snapshot{}, err
 	}
-	conversations, err := s.store.Conversations(ctx, caller.User, Page{Limit: syncConversations})
+	conversations, err := s.store.Conversations(ctx, caller.User, ConversationFilter{}, Page{Limit: syncConversations})
 	if err != nil {
 		return Snapshot{}, err
 	}
-	snapshot.Conversations = conversations.Items
+	pinned, err := s.store.Conversations(ctx, caller.User, ConversationFilter{Pinned: true}, Page{Limit: s.limits.MaxPinnedConversations})
+	if err != nil {
+		return Snapshot{}, err
+	}
+	snapshot.Conversations, snapshot.PinnedConversations = conversations.Items, pinned.Items
 	snapshot.IncomingRequestCount, err = s.store.CountIncomingRequests(ctx, caller.User, TimeOf(s.now()))
 	return snapshot, err
 }

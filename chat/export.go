@@ -50,7 +50,9 @@ func (s *Service) Export(ctx context.Context, caller Caller) (Export, error) {
 		{"outgoing_requests", requests(DirectionOutgoing)},
 		{"blocks", exported(func(page Page) (List[Block], error) { return s.store.Blocks(ctx, user, page) })},
 		{"groups", exported(func(page Page) (List[Group], error) { return s.store.GroupsOf(ctx, user, page) })},
-		{"conversations", exported(func(page Page) (List[Conversation], error) { return s.store.Conversations(ctx, user, page) })},
+		{"conversations", exported(func(page Page) (List[Conversation], error) {
+			return s.store.Conversations(ctx, user, ConversationFilter{Archived: ArchivedAny}, page)
+		})},
 		{"messages", s.sent(ctx, user)},
 	}}, nil
 }

@@ -116,9 +116,6 @@ func tellRequest(tx Tx, kind EventType, request FriendRequest) error {
 	return tx.Append(kind, FriendRequestData{FriendRequest: request, IncomingRequestCount: &count}, request.To.ID)
 }
 
-// MaxRequestCount is where counting open requests stops.
-const MaxRequestCount = 1000
-
 // ExpireRequests ends up to limit friend requests whose time is over, tells both
 // sides, and returns how many it has looked at.
 func (s *Service) ExpireRequests(ctx context.Context, limit int) (int, error) {
@@ -253,7 +250,7 @@ func (s *Service) Friends(ctx context.Context, caller Caller, page Page) (List[F
 // learn of it, and nobody else.
 func (s *Service) SetRemark(ctx context.Context, caller Caller, friend ID, remark string) (Friend, error) {
 	var faults fieldErrors
-	faults.text("remark", remark, 0, s.limits.MaxDisplayNameLength)
+	faults.text("remark", remark, 0, s.limits.MaxRemarkLength)
 	if err := faults.err(); err != nil {
 		return Friend{}, err
 	}

@@ -49,12 +49,45 @@ type Limits struct {
 	PresenceGraceSeconds   int   `json:"presence_grace_seconds"`
 	MaxSearchQueryLength   int   `json:"max_search_query_length"` // characters
 
-	MaxGroupsPerUser      int `json:"max_groups_per_user"`
-	MaxGroupInvitations   int `json:"max_group_invitations"`   // of one group
-	MaxGroupBans          int `json:"max_group_bans"`          // of one group
-	MaxGroupJoinRequests  int `json:"max_group_join_requests"` // waiting, of one group
-	MaxAnnouncementLength int `json:"max_announcement_length"` // characters
+	MaxGroupsPerUser             int   `json:"max_groups_per_user"`
+	MaxGroupInvitations          int   `json:"max_group_invitations"` // of one group
+	MaxGroupBans                 int   `json:"max_group_bans"`        // of one group
+	MaxInvitationLifetimeSeconds int64 `json:"max_invitation_lifetime_seconds"`
+	MaxInvitationUses            int   `json:"max_invitation_uses"`
+	MaxGroupJoinRequests         int   `json:"max_group_join_requests"` // waiting, of one group
+	MaxAnnouncementLength        int   `json:"max_announcement_length"` // characters
+	MinUsernameLength            int   `json:"min_username_length"`
+	MaxUsernameLength            int   `json:"max_username_length"`
+	MaxRemarkLength              int   `json:"max_remark_length"`
+	MaxCursorLength              int   `json:"max_cursor_length"`
+	DefaultPageSize              int   `json:"default_page_size"`
+	MaxSyncConversations         int   `json:"max_sync_conversations"`
+	MaxPinnedConversations       int   `json:"max_pinned_conversations"`
+	MaxReceiptMembers            int   `json:"max_receipt_members"` // recipients that receipts name; more are counted
+	// RateLimits is how often what may be done; empty = there are no such limits.
+	RateLimits []RateLimit `json:"rate_limits"`
 }
+
+// RateLimit is how often something may be done: Burst at once, and Requests in
+// each period when it goes on.
+type RateLimit struct {
+	Name          string `json:"name"`
+	Per           string `json:"per"` // who is counted: "user", "address" or "username"
+	Requests      int    `json:"requests"`
+	PeriodSeconds int    `json:"period_seconds"`
+	Burst         int    `json:"burst"`
+}
+
+// Bounds that are no settings and are used where no [Service] is at hand.
+const (
+	// defaultPageSize is how many items a part of a list has when nobody asks for another number.
+	defaultPageSize = 50
+	// MaxRequestCount is where counting open requests stops.
+	MaxRequestCount = 1000
+	// minUsernameLength and maxUsernameLength are those of usernamePattern.
+	minUsernameLength = 3
+	maxUsernameLength = 32
+)
 
 // FixedLimits returns the limits that are no settings; the caller adds the rest.
 func FixedLimits() Limits {
@@ -65,9 +98,13 @@ func FixedLimits() Limits {
 		TypingIntervalSeconds: int(typingInterval / time.Second), TypingExpiresSeconds: int(typingLife / time.Second),
 		MaxPresenceUsers: MaxPresenceUsers, MaxPresenceFriends: MaxPresenceFriends,
 		MaxSearchQueryLength: MaxSearchQueryLength,
-		MaxGroupInvitations:  100, MaxGroupBans: 1000, MaxGroupJoinRequests: 1000, MaxAnnouncementLength: 2000,
-		MaxStatusTextLength: 140, MaxAvatarURLLength: 500, MaxDeviceNameLength: 100, MaxSessionsPerUser: 100,
-		MaxProfileRecipients: 1000, MaxRequestCount: MaxRequestCount,
+		MaxGroupInvitations:  100, MaxGroupBans: 1000, MaxGroupJoinRequests: 1000,
+		MaxInvitationLifetimeSeconds: int64(maxInvitationLifetime / time.Second), MaxInvitationUses: maxInvitationUses,
+		MaxAnnouncementLength: 2000, MaxStatusTextLength: 140, MaxSessionsPerUser: 100, MaxProfileRecipients: 1000,
+		MinUsernameLength: minUsernameLength, MaxUsernameLength: maxUsernameLength, MaxDeviceNameLength: 100,
+		MaxRemarkLength: 64, MaxAvatarURLLength: 500, MaxCursorLength: MaxCursorLength,
+		DefaultPageSize: defaultPageSize, MaxSyncConversations: syncConversations, MaxPinnedConversations: 50,
+		MaxRequestCount: MaxRequestCount, MaxReceiptMembers: 100, RateLimits: []RateLimit{},
 	}
 }
 

@@ -50,6 +50,9 @@ type Message struct {
 	Deleted bool `json:"deleted,omitempty"`
 
 	System *SystemEvent `json:"system,omitempty"` // of KindSystem only
+	// Delivery is how far one's own message has come in a private
+	// conversation, where it is read from history; "" elsewhere.
+	Delivery DeliveryState `json:"delivery,omitempty"`
 	// IdempotencyKey is in the sender's own copies only; "" elsewhere. It is
 	// the last field, see WithKey.
 	IdempotencyKey string `json:"idempotency_key,omitempty"`
@@ -155,21 +158,26 @@ func (a *Audience) Check(out Outgoing, lastSeq int64) error {
 
 // Conversation is one entry of a user's list of conversations.
 type Conversation struct {
-	ID             ID               `json:"id"`
-	Kind           ConversationKind `json:"kind"`
-	Peer           *Profile         `json:"peer,omitempty"`  // private conversations
-	Group          *Group           `json:"group,omitempty"` // groups
-	LastMessage    *Message         `json:"last_message"`    // nil = none yet
-	LastSeq        int64            `json:"last_seq"`
-	ReadSeq        int64            `json:"read_seq"`
-	PeerReadSeq    *int64           `json:"peer_read_seq,omitempty"` // private conversations
-	UnreadCount    int64            `json:"unread_count"`            // others' messages after ReadSeq, at most MaxUnreadCount
-	MentionsUnread int64            `json:"mentions_unread"`         // those of them that mention the user, at most MaxUnreadCount
-	LastActivityAt Time             `json:"last_activity_at"`
+	ID          ID               `json:"id"`
+	Kind        ConversationKind `json:"kind"`
+	Peer        *Profile         `json:"peer,omitempty"`  // private conversations
+	Group       *Group           `json:"group,omitempty"` // groups
+	LastMessage *Message         `json:"last_message"`    // nil = none yet
+	LastSeq     int64            `json:"last_seq"`
+	ReadSeq     int64            `json:"read_seq"`
+	PeerReadSeq *int64           `json:"peer_read_seq,omitempty"` // private conversations
+	// PeerDeliveredSeq is how far one's own messages have reached a device of
+	// the peer, at least; private conversations.
+	PeerDeliveredSeq *int64 `json:"peer_delivered_seq,omitempty"`
+	UnreadCount      int64  `json:"unread_count"`    // others' messages after ReadSeq that are not hidden, at most MaxUnreadCount
+	MentionsUnread   int64  `json:"mentions_unread"` // those of them that mention the user, at most MaxUnreadCount
+	LastActivityAt   Time   `json:"last_activity_at"`
+	ConversationState
 }
 
-// MaxUnreadCount is where counting unread messages stops.
-const MaxUnreadCount = 10_000
+// MaxUnreadCount is where counting unread messages stops: a list of
+// conversations counts fifty times.
+const MaxUnreadCount = 1000
 
 // HistoryQuery selects messages of a conversation by seq or by time. At most
 // one of the six is set; none means the newest.

@@ -97,7 +97,7 @@ func (s *Service) commit(ctx context.Context, fn func(tx Tx) error) error {
 // page returns the page with its limit inside what is allowed; 0 means the default.
 func (s *Service) page(p Page) (Page, error) {
 	if p.Limit == 0 {
-		p.Limit = min(50, s.limits.MaxPageSize)
+		p.Limit = min(defaultPageSize, s.limits.MaxPageSize)
 	}
 	if p.Limit < 1 || p.Limit > s.limits.MaxPageSize {
 		return Page{}, Invalid("limit", "must be between 1 and "+decimal(s.limits.MaxPageSize))

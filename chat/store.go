@@ -21,6 +21,7 @@ type List[T any] struct {
 type Store interface {
 	presenceStore
 	messageStore
+	deliveryStore
 
 	// Write runs fn in one transaction that sees what is current under the
 	// locks it takes, commits, and returns what fn appended to inboxes. When
@@ -63,9 +64,10 @@ type Store interface {
 	GroupMembers(ctx context.Context, group ID, page Page) (List[Member], error)
 	JoinRequests(ctx context.Context, group ID, page Page) (List[JoinRequest], error)
 
-	// Conversations lists those of a user that have a message, and all the
-	// user's groups, by last activity, newest first.
-	Conversations(ctx context.Context, user ID, page Page) (List[Conversation], error)
+	// Conversations lists those of a user that have something to show, and all
+	// the user's groups, by last activity, newest first; pinned ones by when
+	// they were pinned. A part may be short, and have a Next all the same.
+	Conversations(ctx context.Context, user ID, filter ConversationFilter, page Page) (List[Conversation], error)
 	// ConversationFor returns one conversation as a user sees it, CodeNotFound
 	// when the user does not belong to it.
 	ConversationFor(ctx context.Context, id, user ID) (Conversation, error)
@@ -114,6 +116,7 @@ type Remembered struct {
 // of these is done by the store itself when fn has returned.
 type Tx interface {
 	messageTx
+	stateTx
 
 	// At is the transaction's time.
 	At() Time

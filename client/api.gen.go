@@ -115,6 +115,27 @@ func (e ConversationKind) Valid() bool {
 	}
 }
 
+// Defines values for DeliveryState.
+const (
+	DeliveryStateDelivered DeliveryState = "delivered"
+	DeliveryStateRead      DeliveryState = "read"
+	DeliveryStateSent      DeliveryState = "sent"
+)
+
+// Valid indicates whether the value is a known member of the DeliveryState enum.
+func (e DeliveryState) Valid() bool {
+	switch e {
+	case DeliveryStateDelivered:
+		return true
+	case DeliveryStateRead:
+		return true
+	case DeliveryStateSent:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Direction.
 const (
 	DirectionIncoming Direction = "incoming"
@@ -358,6 +379,27 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeValidationFailed:
 		return true
 	case ProblemCodeWrongPassword:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RateLimitPer.
+const (
+	RateLimitPerAddress  RateLimitPer = "address"
+	RateLimitPerUser     RateLimitPer = "user"
+	RateLimitPerUsername RateLimitPer = "username"
+)
+
+// Valid indicates whether the value is a known member of the RateLimitPer enum.
+func (e RateLimitPer) Valid() bool {
+	switch e {
+	case RateLimitPerAddress:
+		return true
+	case RateLimitPerUser:
+		return true
+	case RateLimitPerUsername:
 		return true
 	default:
 		return false
@@ -679,8 +721,14 @@ type ChangePasswordRequest struct {
 	NewPassword string `json:"new_password"`
 }
 
-// Conversation Private ones have `peer` and `peer_read_seq`, groups have `group`.
+// Conversation Private ones have `peer`, `peer_read_seq` and `peer_delivered_seq`, groups have `group`.
 type Conversation struct {
+	// Archived Whether it is out of the way.
+	Archived bool `json:"archived"`
+
+	// ClearedSeq Messages up to here are hidden from the user; 0 = none.
+	ClearedSeq int64 `json:"cleared_seq"`
+
 	// Group `my_role` is absent for somebody who is no member, and in events, which many read. `announcement` is null for somebody who is no member.
 	Group *Group `json:"group,omitempty"`
 
@@ -697,25 +745,40 @@ type Conversation struct {
 	// Example: 2026-09-01T10:12:00.000Z
 	LastActivityAt Time `json:"last_activity_at"`
 
-	// LastMessage The newest message; null = there is none yet.
+	// LastMessage The newest message; null = there is none, or it is hidden.
 	LastMessage *Message `json:"last_message"`
 
 	// LastSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	LastSeq Seq `json:"last_seq"`
 
+	// MarkedUnread Whether it is shown as unread whatever was read.
+	MarkedUnread bool `json:"marked_unread"`
+
 	// MentionsUnread Those of them that mention the user.
 	MentionsUnread int64 `json:"mentions_unread"`
+
+	// MutedUntil Null or past = it is not muted; the end of the year 9999 = without an end.
+	MutedUntil *Time `json:"muted_until"`
 
 	// Peer What anybody signed in may see of a user.
 	Peer *Profile `json:"peer,omitempty"`
 
+	// PeerDeliveredSeq One's own messages up to here have reached a device of the peer, or have been read; later ones may have.
+	PeerDeliveredSeq *int64 `json:"peer_delivered_seq,omitempty"`
+
 	// PeerReadSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	PeerReadSeq *Seq `json:"peer_read_seq,omitempty"`
+
+	// Pinned Whether it stands on top.
+	Pinned bool `json:"pinned"`
+
+	// PinnedAt The latest stands first; null = it is not pinned.
+	PinnedAt *Time `json:"pinned_at"`
 
 	// ReadSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	ReadSeq Seq `json:"read_seq"`
 
-	// UnreadCount Others' messages after `read_seq`, without what the system says; counting stops at `max_unread_count`.
+	// UnreadCount Others' messages after `read_seq` that are not hidden, without what the system says; counting stops at `max_unread_count`.
 	UnreadCount int64 `json:"unread_count"`
 }
 
@@ -742,6 +805,38 @@ type ConversationReadData struct {
 	//
 	// Example: 023pbqc03ztkt
 	UserID ID `json:"user_id"`
+}
+
+// ConversationUpdatedData What a user has set for a conversation, in the user's own inbox only; all of it, and absolute.
+type ConversationUpdatedData struct {
+	// Archived Whether it is out of the way.
+	Archived bool `json:"archived"`
+
+	// ClearedSeq A number in a conversation, gap-free from 1; 0 is before the first.
+	ClearedSeq Seq `json:"cleared_seq"`
+
+	// ConversationID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationID ID `json:"conversation_id"`
+
+	// MarkedUnread Whether it is shown as unread whatever was read.
+	MarkedUnread bool `json:"marked_unread"`
+
+	// MentionsUnread Those of them that mention the user; absolute.
+	MentionsUnread int64 `json:"mentions_unread"`
+
+	// MutedUntil Null or past = it is not muted; the end of the year 9999 = without an end.
+	MutedUntil *Time `json:"muted_until"`
+
+	// Pinned Whether it stands on top.
+	Pinned bool `json:"pinned"`
+
+	// PinnedAt The latest stands first; null = it is not pinned.
+	PinnedAt *Time `json:"pinned_at"`
+
+	// UnreadCount Others' messages after `read_seq` that are not hidden; absolute.
+	UnreadCount int64 `json:"unread_count"`
 }
 
 // CreateGroupRequest What a group is made of.
@@ -796,6 +891,9 @@ type DeleteMeRequest struct {
 	// Password The user's password.
 	Password string `json:"password"`
 }
+
+// DeliveryState How far a message has come: it is stored; a device of the recipient has acknowledged it; the recipient has read it. In messages it is there for one's own in private conversations, where they are read from history.
+type DeliveryState string
 
 // Direction Which friend requests are asked for, seen from the user who asks.
 type Direction string
@@ -1200,6 +1298,9 @@ type JoinRequest struct {
 
 // Limits Every limit that is in force. More may come.
 type Limits struct {
+	// DefaultPageSize The `limit` of a list when none is given.
+	DefaultPageSize int `json:"default_page_size"`
+
 	// FriendRequestLifetimeSeconds How long a friend request may be answered.
 	FriendRequestLifetimeSeconds int64 `json:"friend_request_lifetime_seconds"`
 
@@ -1217,6 +1318,9 @@ type Limits struct {
 
 	// MaxBodyBytes Bytes of a request's body.
 	MaxBodyBytes int64 `json:"max_body_bytes"`
+
+	// MaxCursorLength Characters of a cursor.
+	MaxCursorLength int `json:"max_cursor_length"`
 
 	// MaxDescriptionLength Characters of a group's description.
 	MaxDescriptionLength int `json:"max_description_length"`
@@ -1251,6 +1355,12 @@ type Limits struct {
 	// MaxIdempotencyKeyBytes Characters of an `Idempotency-Key`.
 	MaxIdempotencyKeyBytes int `json:"max_idempotency_key_bytes"`
 
+	// MaxInvitationLifetimeSeconds How long an invitation that expires lasts at most.
+	MaxInvitationLifetimeSeconds int64 `json:"max_invitation_lifetime_seconds"`
+
+	// MaxInvitationUses How many may join by an invitation whose uses are counted, at most.
+	MaxInvitationUses int `json:"max_invitation_uses"`
+
 	// MaxMentions Users mentioned in one message.
 	MaxMentions int `json:"max_mentions"`
 
@@ -1268,6 +1378,9 @@ type Limits struct {
 
 	// MaxPayloadBytes Bytes of a custom message's payload.
 	MaxPayloadBytes int `json:"max_payload_bytes"`
+
+	// MaxPinnedConversations Conversations that a user may pin.
+	MaxPinnedConversations int `json:"max_pinned_conversations"`
 
 	// MaxPins Pinned messages in one conversation.
 	MaxPins int `json:"max_pins"`
@@ -1293,6 +1406,12 @@ type Limits struct {
 	// MaxReactions Different reactions on one message.
 	MaxReactions int `json:"max_reactions"`
 
+	// MaxReceiptMembers Recipients that receipts name; more are only counted.
+	MaxReceiptMembers int `json:"max_receipt_members"`
+
+	// MaxRemarkLength Characters of a remark.
+	MaxRemarkLength int `json:"max_remark_length"`
+
 	// MaxRequestCount Where counting open friend requests stops.
 	MaxRequestCount int `json:"max_request_count"`
 
@@ -1308,17 +1427,29 @@ type Limits struct {
 	// MaxStreamsPerUser Streams of one user that may be open at once.
 	MaxStreamsPerUser int `json:"max_streams_per_user"`
 
+	// MaxSyncConversations Conversations in a snapshot, without the pinned ones.
+	MaxSyncConversations int `json:"max_sync_conversations"`
+
 	// MaxTypingMembers Members up to which a group is told who is typing.
 	MaxTypingMembers int `json:"max_typing_members"`
 
 	// MaxUnreadCount Where counting unread messages stops.
 	MaxUnreadCount int `json:"max_unread_count"`
 
+	// MaxUsernameLength Characters that a username has at most.
+	MaxUsernameLength int `json:"max_username_length"`
+
 	// MinPasswordLength Characters that a password has at least.
 	MinPasswordLength int `json:"min_password_length"`
 
+	// MinUsernameLength Characters that a username has at least.
+	MinUsernameLength int `json:"min_username_length"`
+
 	// PresenceGraceSeconds How long a user who left is still shown as connected.
 	PresenceGraceSeconds int `json:"presence_grace_seconds"`
+
+	// RateLimits Empty = requests are not counted.
+	RateLimits []RateLimit `json:"rate_limits"`
 
 	// RecallWindowSeconds How long a sender may recall a message.
 	RecallWindowSeconds int64 `json:"recall_window_seconds"`
@@ -1454,6 +1585,9 @@ type Message struct {
 
 	// Deleted There and true when the user has deleted it for themselves.
 	Deleted bool `json:"deleted,omitempty"`
+
+	// Delivery How far a message has come: it is stored; a device of the recipient has acknowledged it; the recipient has read it. In messages it is there for one's own in private conversations, where they are read from history.
+	Delivery *DeliveryState `json:"delivery,omitempty"`
 
 	// EditedAt When the message was last changed; null = never.
 	EditedAt *Time `json:"edited_at"`
@@ -1733,6 +1867,27 @@ type PutMemberRequest struct {
 	Role *Role `json:"role,omitempty"`
 }
 
+// RateLimit How often something may be done: `burst` at once, and `requests` in each period when it goes on.
+type RateLimit struct {
+	// Burst How many at once.
+	Burst int `json:"burst"`
+
+	// Name What is counted.
+	Name string `json:"name"`
+
+	// Per Who is counted.
+	Per RateLimitPer `json:"per"`
+
+	// PeriodSeconds How long a period is.
+	PeriodSeconds int `json:"period_seconds"`
+
+	// Requests How many in each period.
+	Requests int `json:"requests"`
+}
+
+// RateLimitPer Who is counted.
+type RateLimitPer string
+
 // Reaction How many people reacted with one emoji, as the user sees it.
 type Reaction struct {
 	// Count How many people.
@@ -1811,6 +1966,38 @@ type ReadState struct {
 
 	// UnreadCount Others' messages after `read_seq`; counting stops at `max_unread_count`.
 	UnreadCount int64 `json:"unread_count"`
+}
+
+// Receipt How far a message has come on its way to one of its recipients.
+type Receipt struct {
+	// State How far a message has come: it is stored; a device of the recipient has acknowledged it; the recipient has read it. In messages it is there for one's own in private conversations, where they are read from history.
+	State DeliveryState `json:"state"`
+
+	// User What anybody signed in may see of a user.
+	User Profile `json:"user"`
+}
+
+// Receipts How far a message has come on its way to its recipients.
+type Receipts struct {
+	// ConversationID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationID ID `json:"conversation_id"`
+
+	// DeliveredCount Those who have read it are in it; null = not counted.
+	DeliveredCount *int `json:"delivered_count"`
+
+	// Items By user id; null = there are more than `max_receipt_members`.
+	Items []Receipt `json:"items"`
+
+	// ReadCount How many of them have read it.
+	ReadCount int `json:"read_count"`
+
+	// RecipientCount How many it went to who still belong to the conversation.
+	RecipientCount int `json:"recipient_count"`
+
+	// Seq The message's number in the conversation.
+	Seq int64 `json:"seq"`
 }
 
 // RefreshRequest What new tokens are given for.
@@ -1987,7 +2174,7 @@ type SignInTokenType string
 
 // Snapshot Everything a client starts with. `cursor` was taken before the rest was read.
 type Snapshot struct {
-	// Conversations The 50 newest conversations; `GET /v1/conversations` has all.
+	// Conversations The 50 newest conversations that are not archived; `GET /v1/conversations` has all.
 	Conversations []Conversation `json:"conversations"`
 
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
@@ -1995,7 +2182,7 @@ type Snapshot struct {
 	// Example: 1.k3j9.abcdefgh.42
 	Cursor Cursor `json:"cursor"`
 
-	// IncomingRequestCount How many friend requests wait for the user's answer.
+	// IncomingRequestCount How many friend requests wait for the user's answer; counting stops at `max_request_count`.
 	IncomingRequestCount int `json:"incoming_request_count"`
 
 	// Limits Every limit that is in force. More may come.
@@ -2003,6 +2190,9 @@ type Snapshot struct {
 
 	// Me What users see of themselves.
 	Me User `json:"me"`
+
+	// PinnedConversations All of them, the latest pinned first; at most `max_pinned_conversations`.
+	PinnedConversations []Conversation `json:"pinned_conversations"`
 }
 
 // SystemEvent What a system message says to programs; its `body` says it to people, in English.
@@ -2069,6 +2259,24 @@ type TypingEventType string
 
 // TypingState Whether a user is writing, or has stopped.
 type TypingState string
+
+// UpdateConversationRequest What to change; what is left out stays.
+type UpdateConversationRequest struct {
+	// Archived Whether it is out of the way.
+	Archived *bool `json:"archived,omitempty"`
+
+	// MarkedUnread Whether it is shown as unread whatever was read.
+	MarkedUnread *bool `json:"marked_unread,omitempty"`
+
+	// Muted `true` mutes without an end. Not together with `muted_until`.
+	Muted *bool `json:"muted,omitempty"`
+
+	// MutedUntil Until when it is muted, which is in the future; null = it is not.
+	MutedUntil *time.Time `json:"muted_until,omitempty"`
+
+	// Pinned The latest pinned stands first.
+	Pinned *bool `json:"pinned,omitempty"`
+}
 
 // UpdateGroupRequest What is to change of the group; what is not given stays.
 type UpdateGroupRequest struct {

@@ -17,6 +17,7 @@ const (
 	EventReactionChanged      EventType = "reaction.changed"       // ReactionChangedData
 	EventPinChanged           EventType = "pin.changed"            // PinChangedData
 	EventConversationRead     EventType = "conversation.read"      // ConversationReadData
+	EventConversationUpdated  EventType = "conversation.updated"   // ConversationUpdatedData
 	EventFriendRequestCreated EventType = "friend_request.created" // FriendRequest
 	EventFriendRequestUpdated EventType = "friend_request.updated" // FriendRequest
 	EventFriendAdded          EventType = "friend.added"           // Friend
@@ -83,6 +84,8 @@ func (e Event) Value() any {
 		return valueOf[PinChangedData](e)
 	case EventConversationRead:
 		return valueOf[ConversationReadData](e)
+	case EventConversationUpdated:
+		return valueOf[ConversationUpdatedData](e)
 	case EventFriendRequestCreated, EventFriendRequestUpdated:
 		return valueOf[FriendRequest](e)
 	case EventFriendAdded, EventFriendUpdated:

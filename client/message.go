@@ -7,10 +7,6 @@ import (
 	"strconv"
 )
 
-func conversationPath(id ID) string {
-	return "/v1/conversations/" + url.PathEscape(id)
-}
-
 func messagePath(conversation ID, seq Seq) string {
 	return conversationPath(conversation) + "/messages/" + strconv.FormatInt(seq, 10)
 }

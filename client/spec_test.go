@@ -180,7 +180,22 @@ func TestEveryOperationHasACallAndEveryCallIsInTheSpecification(t *testing.T) {
 		"BanUser":       func() error { _, err := c.BanUser(ctx, id, id, "Spam."); return err },
 		"LiftBan":       func() error { return c.LiftBan(ctx, id, id) },
 		"Conversations": func() error { _, err := c.Conversations(ctx, page); return err },
-		"Conversation":  func() error { _, err := c.Conversation(ctx, id); return err },
+		"FindConversations": func() error {
+			_, err := c.FindConversations(ctx, client.ConversationFilter{Archived: client.ArchivedAny, Unread: true}, page)
+			return err
+		},
+		"UpdateConversation": func() error {
+			conversation, err := c.UpdateConversation(ctx, id, client.UpdateConversationRequest{Pinned: new(true), Muted: new(false)})
+			assert.True(t, conversation.Pinned)
+			return err
+		},
+		"ClearConversation": func() error { return c.ClearConversation(ctx, id) },
+		"Receipts": func() error {
+			receipts, err := c.Receipts(ctx, id, 7)
+			assert.Equal(t, client.DeliveryStateRead, receipts.Items[0].State)
+			return err
+		},
+		"Conversation": func() error { _, err := c.Conversation(ctx, id); return err },
 		"Messages": func() error {
 			history, err := c.Messages(ctx, id, client.HistoryQuery{AfterSeq: new(int64(0)), Limit: 7})
 			assert.True(t, history.HasMoreBefore)

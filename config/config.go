@@ -50,6 +50,7 @@ type Config struct {
 	MaxGroupMembers  int
 	MaxTypingMembers int // of a group in which others are told who types
 	MaxGroupsPerUser int
+	MaxReceipts      int // recipients of a group's message that are named one by one
 
 	// Streams and polls.
 

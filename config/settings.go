@@ -157,6 +157,9 @@ func (c *Config) limitSettings() []setting {
 	}, {
 		name: "max-groups-per-user", fallback: "1000", value: intValue[int]{&c.MaxGroupsPerUser, 1, 100_000},
 		usage: "Most groups that one user is a member of.",
+	}, {
+		name: "max-receipt-members", fallback: "100", value: intValue[int]{&c.MaxReceipts, 0, 1000},
+		usage: "Largest number of recipients of a message in a group of whom its sender is told who has read it; of more only how many.",
 	}}
 }
 

@@ -49,6 +49,11 @@ func (w *crowd) draw(rt *rapid.T, what string, from []*person) *person {
 
 func (w *crowd) group(rt *rapid.T) string { return rapid.SampledFrom(w.groups).Draw(rt, "group") }
 
+// talk draws a conversation in which something was said; newCrowd says something.
+func (w *crowd) talk(rt *rapid.T) string {
+	return rapid.SampledFrom(slices.Sorted(maps.Keys(w.talks))).Draw(rt, "conversation")
+}
+
 // said notes a message.
 func (w *crowd) said(message client.Message, err error) error {
 	if err == nil {
@@ -68,12 +73,20 @@ var actions = map[string]func(ctx context.Context, w *crowd, rt *rapid.T) error{
 		return w.said(w.somebody(rt, "sender").SendToGroup(ctx, w.group(rt), client.SendMessageRequest{Body: "to all"}))
 	},
 	"read": func(ctx context.Context, w *crowd, rt *rapid.T) error {
-		if len(w.talks) == 0 {
-			return nil
-		}
-		id := rapid.SampledFrom(slices.Sorted(maps.Keys(w.talks))).Draw(rt, "conversation")
+		id := w.talk(rt)
 		_, err := w.somebody(rt, "reader").MarkRead(ctx, id, w.talks[id]-rapid.Int64Range(0, w.talks[id]).Draw(rt, "back"))
 		return err
+	},
+	"set": func(ctx context.Context, w *crowd, rt *rapid.T) error {
+		change := rapid.SampledFrom([]client.UpdateConversationRequest{
+			{Pinned: new(true)}, {Archived: new(true)}, {MarkedUnread: new(true)}, {Muted: new(true)}, {Archived: new(true), Muted: new(true)},
+			{Pinned: new(false), MarkedUnread: new(false)}, {Archived: new(false)}, {Muted: new(false)},
+		}).Draw(rt, "what")
+		_, err := w.somebody(rt, "who").UpdateConversation(ctx, w.talk(rt), change)
+		return err
+	},
+	"clear": func(ctx context.Context, w *crowd, rt *rapid.T) error {
+		return w.somebody(rt, "who").ClearConversation(ctx, w.talk(rt))
 	},
 	"ask": func(ctx context.Context, w *crowd, rt *rapid.T) error {
 		from := w.somebody(rt, "asker")
@@ -150,7 +163,7 @@ var actions = map[string]func(ctx context.Context, w *crowd, rt *rapid.T) error{
 }
 
 // often is how many times as often as others an action is drawn. Without it most of what people do is refused, because they are no friends.
-var often = map[string]int{"say": 5, "tell": 5, "read": 5, "ask": 4, "answer": 4, "put": 3, "join": 2, "found": 2}
+var often = map[string]int{"say": 5, "tell": 5, "read": 5, "set": 4, "ask": 4, "answer": 4, "put": 3, "join": 2, "found": 2}
 
 // lots is what actions are drawn from: first each of them once, and then again those that are to come more often. Drawing
 // prefers what stands first.

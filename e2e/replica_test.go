@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"longwire/client"
@@ -37,6 +38,14 @@ type talk struct {
 	peerReadSeq  int64
 	lastActivity time.Time
 
+	// What the user has set.
+	pinned     bool
+	pinnedAt   string
+	mutedUntil *client.Time
+	archived   bool
+	marked     bool
+	cleared    int64
+
 	// unread was told when the newest message was unreadAt; what others said later comes on top.
 	unread   int64
 	unreadAt int64
@@ -46,7 +55,7 @@ type talk struct {
 func (t *talk) unreadCount() int64 {
 	count := t.unread
 	for seq := range t.later {
-		if seq > t.unreadAt && seq > t.readSeq {
+		if seq > t.unreadAt && seq > max(t.readSeq, t.cleared) {
 			count++
 		}
 	}
@@ -63,7 +72,11 @@ func fetch(ctx context.Context, c *client.Client) (*replica, error) {
 		c: c, me: snapshot.Me.ID, applied: map[client.EventType]int{}, cursor: snapshot.Cursor, friends: map[string]client.Friend{}, own: snapshot.Me, blocks: map[string]client.Block{}, requests: map[string]client.FriendRequest{},
 		groups: map[string]client.Group{}, members: map[string]map[string]client.Role{}, talks: map[string]*talk{},
 	}
-	for _, conversation := range snapshot.Conversations {
+	archived, err := c.FindConversations(ctx, client.ConversationFilter{Archived: client.ArchivedYes}, client.Page{Limit: 200})
+	if err != nil {
+		return nil, err
+	}
+	for _, conversation := range slices.Concat(snapshot.Conversations, snapshot.PinnedConversations, archived.Items) {
 		r.set(conversation)
 	}
 	for friend, err := range client.All(ctx, c.Friends) {
@@ -107,9 +120,13 @@ func fetch(ctx context.Context, c *client.Client) (*replica, error) {
 
 // set takes over a conversation as the server shows it.
 func (r *replica) set(c client.Conversation) {
+	if c.LastMessage != nil {
+		c.LastMessage.Delivery = nil // no event tells it
+	}
 	t := &talk{
 		kind: c.Kind, last: c.LastMessage, lastSeq: c.LastSeq, readSeq: c.ReadSeq, unread: c.UnreadCount, unreadAt: c.LastSeq,
 		lastActivity: c.LastActivityAt, later: map[int64]bool{},
+		pinned: c.Pinned, pinnedAt: timeText(c.PinnedAt), mutedUntil: c.MutedUntil, archived: c.Archived, marked: c.MarkedUnread, cleared: c.ClearedSeq,
 	}
 	if c.Peer != nil {
 		t.peer = c.Peer.ID
@@ -166,6 +183,8 @@ func (r *replica) applyEvent(ctx context.Context, event client.Event) error {
 		return r.applyMessage(ctx, data)
 	case client.ConversationReadData:
 		r.applyRead(data)
+	case client.ConversationUpdatedData:
+		return r.applyState(ctx, data)
 	case client.FriendRequest: // created and updated
 		data.IncomingRequestCount = nil // of all requests, not of this one
 		if data.State == client.RequestStatePending {
@@ -254,6 +273,9 @@ func (r *replica) applyMessage(ctx context.Context, message client.Message) erro
 	if t == nil {
 		return r.meetTalk(ctx, message.ConversationID)
 	}
+	if t.archived && (t.mutedUntil == nil || !message.CreatedAt.Before(*t.mutedUntil)) {
+		t.archived = false
+	}
 	if message.SenderID != r.me && message.Kind != client.MessageKindSystem {
 		t.later[message.Seq] = true
 	}
@@ -272,6 +294,22 @@ func (r *replica) applyRead(read client.ConversationReadData) {
 	case read.ReadSeq > t.readSeq:
 		t.readSeq, t.unread, t.unreadAt = read.ReadSeq, *read.UnreadCount, t.lastSeq
 	}
+}
+
+func (r *replica) applyState(ctx context.Context, state client.ConversationUpdatedData) error {
+	t := r.talks[state.ConversationID]
+	if t == nil {
+		return r.meetTalk(ctx, state.ConversationID)
+	}
+	t.pinned, t.pinnedAt, t.mutedUntil = state.Pinned, timeText(state.PinnedAt), state.MutedUntil
+	t.archived, t.marked = state.Archived, state.MarkedUnread
+	if state.ClearedSeq > t.cleared { // it was the newest message then
+		t.cleared, t.unread, t.unreadAt = state.ClearedSeq, state.UnreadCount, state.ClearedSeq
+	}
+	if t.last != nil && t.last.Seq <= t.cleared {
+		t.last = nil
+	}
+	return nil
 }
 
 func (r *replica) setRole(group, user string, role client.Role) {
@@ -303,9 +341,13 @@ func (r *replica) shown() map[string]any {
 		all["members "+id] = r.members[id]
 	}
 	for id, t := range r.talks {
+		if t.kind == client.ConversationKindPrivate && t.lastSeq <= t.cleared {
+			continue // there is nothing to show
+		}
 		all["conversation "+id] = map[string]any{
 			"kind": t.kind, "peer": t.peer, "last": t.last, "last_seq": t.lastSeq, "read_seq": t.readSeq, "peer_read_seq": t.peerReadSeq,
 			"unread_count": t.unreadCount(), "last_activity_at": t.lastActivity,
+			"pinned": t.pinned, "pinned_at": t.pinnedAt, "muted_until": timeText(t.mutedUntil), "archived": t.archived, "marked_unread": t.marked, "cleared_seq": t.cleared,
 		}
 	}
 	return all

@@ -86,6 +86,7 @@ var fixtures = map[string]fixture{
 	"pollInbox":              {query: "wait=0"},
 	"declineJoinRequest":     {prepare: func(s *stage) { s.otherAsksToJoin = true }},
 	"putGroupMember new":     {prepare: func(s *stage) { s.otherAsksToJoin = true; s.body = "" }},
+	"getReceipts":            {prepare: func(s *stage) { s.ownMessage() }},
 	"editMessage":            {prepare: func(s *stage) { s.ownMessage() }},
 	"deleteMessage":          {prepare: func(s *stage) { s.ownMessage() }},
 	"addReaction":            {prepare: func(s *stage) { s.ownMessage() }},
@@ -300,7 +301,8 @@ func (s *stage) invitation() client.Invitation {
 	return made
 }
 
-// conversation returns one with seven messages, as the examples have it.
+// conversation returns one with seven messages, as the examples have it. Two people have one private conversation, so it is kept;
+// what is cleared stays so, which is why `clearConversation` has the last row.
 func (s *stage) conversation() string {
 	s.t.Helper()
 	const messages = 7

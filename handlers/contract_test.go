@@ -211,6 +211,7 @@ func TestEventsAreWhatTheSpecificationSays(t *testing.T) {
 		chat.ReactionChanged:      {reacted},
 		chat.PinChanged:           {pins},
 		chat.ConversationRead:     {chat.ConversationReadData{ConversationID: bob, UserID: ada, ReadSeq: 7}, chat.ConversationReadData{ConversationID: bob, UserID: ada, ReadSeq: 7, UnreadCount: &count, MentionsUnread: &count}},
+		chat.ConversationUpdated:  {chat.ConversationUpdatedData{ConversationID: bob, ConversationState: private.ConversationState, UnreadCount: 2, MentionsUnread: 1}, chat.ConversationUpdatedData{ConversationID: bob}},
 		chat.FriendRequestCreated: {chat.FriendRequestData{FriendRequest: request}, chat.FriendRequestData{FriendRequest: request, IncomingRequestCount: &waiting}},
 		chat.FriendRequestUpdated: {chat.FriendRequestData{FriendRequest: request}, chat.FriendRequestData{FriendRequest: request, IncomingRequestCount: &waiting}},
 		chat.FriendAdded:          {friend},

@@ -78,12 +78,6 @@ func draftOf(c echo.Context, key *string) (chat.Draft, error) {
 	return draft, nil
 }
 
-// ListConversations serves GET /v1/conversations.
-func (a *api) ListConversations(c echo.Context, params openapi.ListConversationsParams) error {
-	conversations, err := a.Service.Conversations(c.Request().Context(), callerOf(c), pageOf(params.Limit, params.After))
-	return ok(c, conversations, err)
-}
-
 // GetConversation serves GET /v1/conversations/{id}.
 func (a *api) GetConversation(c echo.Context, id string) error {
 	conversation, err := chat.ParseID(id)

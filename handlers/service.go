@@ -17,6 +17,7 @@ type Service interface {
 	presence
 	singleMessages
 	finding
+	conversations
 }
 
 type accounts interface {
@@ -68,7 +69,6 @@ type groups interface {
 type messages interface {
 	SendToUser(ctx context.Context, caller chat.Caller, to chat.ID, draft chat.Draft) (chat.Outcome, error)
 	SendToGroup(ctx context.Context, caller chat.Caller, group chat.ID, draft chat.Draft) (chat.Outcome, error)
-	Conversations(ctx context.Context, caller chat.Caller, page chat.Page) (chat.List[chat.Conversation], error)
 	Conversation(ctx context.Context, caller chat.Caller, id chat.ID) (chat.Conversation, error)
 	History(ctx context.Context, caller chat.Caller, conversation chat.ID, query chat.HistoryQuery) (chat.History, error)
 	MarkRead(ctx context.Context, caller chat.Caller, conversation chat.ID, seq int64) (chat.ReadState, error)

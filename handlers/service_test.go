@@ -25,16 +25,20 @@ var (
 	nWaiting = 1
 	member   = chat.Member{User: profile, Role: chat.RoleMember, JoinedAt: then, MutedUntil: &later}
 	joining  = chat.JoinRequest{GroupID: bob, User: profile, Note: "please", State: chat.RequestPending, CreatedAt: then, PendingCount: &nWaiting}
-	message  = chat.Message{ConversationID: bob, Seq: 7, SenderID: ada, Kind: chat.KindText, Body: "Hello", ReplyTo: &replyTo, Mentions: []chat.ID{bob}, CreatedAt: then, EditedAt: &then, IdempotencyKey: "k1"}
+	message  = chat.Message{ConversationID: bob, Seq: 7, SenderID: ada, Kind: chat.KindText, Body: "Hello", ReplyTo: &replyTo, Mentions: []chat.ID{bob}, CreatedAt: then, EditedAt: &then, IdempotencyKey: "k1", Delivery: chat.DeliveryRead}
 	custom   = chat.Message{ConversationID: bob, Seq: 8, SenderID: ada, Kind: chat.KindCustom, Payload: json.RawMessage(`{"a":1}`), Mentions: []chat.ID{}, CreatedAt: then, ForwardedFrom: &chat.Origin{SenderID: bob, CreatedAt: then, ConversationID: bob, Seq: 3}, Reactions: []chat.Reaction{{Emoji: "👍", Count: 2, Mine: true}}}
 	recalled = chat.Message{ConversationID: bob, Seq: 9, SenderID: ada, Kind: chat.KindText, Mentions: []chat.ID{}, CreatedAt: then, Recalled: true, RecalledBy: bob}
 	deleted  = chat.Message{ConversationID: bob, Seq: 10, SenderID: ada, Kind: chat.KindText, Mentions: []chat.ID{}, CreatedAt: then, Deleted: true}
 	reacted  = chat.ReactionChangedData{ConversationID: bob, Seq: 7, UserID: ada, Emoji: "👍", Reacted: true, Reactions: []chat.ReactionCount{{Emoji: "👍", Count: 2}}}
 	pins     = chat.PinChangedData{ConversationID: bob, Seq: 7, Pinned: true, By: ada, Pins: []chat.Pin{{Seq: 7, PinnedBy: ada, PinnedAt: then}}}
-	private  = chat.Conversation{ID: bob, Kind: chat.KindPrivate, Peer: &profile, LastMessage: &message, LastSeq: 7, ReadSeq: 7, PeerReadSeq: &readSeq, LastActivityAt: then}
-	crowd    = chat.Conversation{ID: bob, Kind: chat.KindGroup, Group: &group, LastActivityAt: then}
-	snapshot = chat.Snapshot{Cursor: cursorAt(41), Me: me, Conversations: []chat.Conversation{private, crowd}, IncomingRequestCount: 1, Limits: chat.FixedLimits()}
-	signIn   = chat.SignIn{User: me, SessionID: laptop, AccessToken: accessToken, RefreshToken: "r1", TokenType: "Bearer", ExpiresIn: 900}
+	private  = chat.Conversation{
+		ID: bob, Kind: chat.KindPrivate, Peer: &profile, LastMessage: &message, LastSeq: 7, ReadSeq: 7, PeerReadSeq: &readSeq, PeerDeliveredSeq: &readSeq, LastActivityAt: then,
+		ConversationState: chat.ConversationState{Pinned: true, PinnedAt: &then, MutedUntil: new(chat.MutedForever), Archived: true, MarkedUnread: true, ClearedSeq: 3},
+	}
+	crowd      = chat.Conversation{ID: bob, Kind: chat.KindGroup, Group: &group, LastActivityAt: then}
+	snapshot   = chat.Snapshot{Cursor: cursorAt(41), Me: me, Conversations: []chat.Conversation{private, crowd}, PinnedConversations: []chat.Conversation{private}, IncomingRequestCount: 1, Limits: toldLimits}
+	toldLimits = func() chat.Limits { l := chat.FixedLimits(); l.RateLimits = RateLimits(); return l }()
+	signIn     = chat.SignIn{User: me, SessionID: laptop, AccessToken: accessToken, RefreshToken: "r1", TokenType: "Bearer", ExpiresIn: 900}
 )
 
 func listOf[T any](items ...T) chat.List[T] { return chat.List[T]{Items: items, Next: &next} }
@@ -225,8 +229,25 @@ func (d *double) SendToGroup(_ context.Context, _ chat.Caller, _ chat.ID, draft 
 	return chat.Outcome{Message: message, Replayed: d.replayed}, d.called("SendToGroup")
 }
 
-func (d *double) Conversations(context.Context, chat.Caller, chat.Page) (chat.List[chat.Conversation], error) {
+func (d *double) Conversations(_ context.Context, _ chat.Caller, filter chat.ConversationFilter, _ chat.Page) (chat.List[chat.Conversation], error) {
+	d.filter = filter
 	return listOf(private, crowd), d.called("Conversations")
+}
+
+func (d *double) UpdateConversation(_ context.Context, _ chat.Caller, _ chat.ID, patch chat.ConversationPatch) (chat.Conversation, error) {
+	d.change = patch
+	return private, d.called("UpdateConversation")
+}
+
+func (d *double) ClearConversation(context.Context, chat.Caller, chat.ID) error {
+	return d.called("ClearConversation")
+}
+
+func (d *double) Receipts(context.Context, chat.Caller, chat.ID, int64) (chat.Receipts, error) {
+	if d.replayed {
+		return chat.Receipts{ConversationID: bob, Seq: 7, RecipientCount: 101, ReadCount: 3}, d.called("Receipts")
+	}
+	return chat.Receipts{ConversationID: bob, Seq: 7, RecipientCount: 1, DeliveredCount: new(1), Items: []chat.Receipt{{User: profile, State: chat.DeliveryDelivered}}}, d.called("Receipts")
 }
 
 func (d *double) Conversation(context.Context, chat.Caller, chat.ID) (chat.Conversation, error) {
@@ -293,7 +314,7 @@ func (d *double) SearchMessages(_ context.Context, _ chat.Caller, search chat.Me
 	return listOf(chat.FoundMessage{ConversationID: bob, Message: message, Highlights: []chat.Highlight{{Start: 0, End: 5}}}), d.called("SearchMessages")
 }
 
-func (d *double) Limits() chat.Limits { return chat.FixedLimits() }
+func (d *double) Limits() chat.Limits { return toldLimits }
 
 func (d *double) SetTyping(context.Context, chat.Caller, chat.ID, chat.TypingState) error {
 	return d.called("SetTyping")

@@ -57,6 +57,8 @@ type double struct {
 	emoji     string
 	on        bool
 	search    chat.MessageSearch
+	filter    chat.ConversationFilter
+	change    chat.ConversationPatch
 	expiresAt time.Time
 
 	exportLonger int        // how often each list is repeated

@@ -83,7 +83,7 @@ func readPath(c echo.Context) (map[string]string, error) {
 		case "code":
 			// The service finds out whether it is one.
 		case "seq":
-			if seq, err := strconv.ParseInt(params[name], 10, 64); err != nil || seq < 1 {
+			if seq, err := strconv.ParseInt(params[name], 10, 64); err != nil || seq < 1 || strconv.FormatInt(seq, 10) != params[name] {
 				return nil, chat.NotFound("There is no such message.")
 			}
 		default:

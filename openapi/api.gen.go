@@ -151,6 +151,42 @@ func (e ConversationReadEventType) Valid() bool {
 	}
 }
 
+// Defines values for ConversationUpdatedEventType.
+const (
+	ConversationUpdated ConversationUpdatedEventType = "conversation.updated"
+)
+
+// Valid indicates whether the value is a known member of the ConversationUpdatedEventType enum.
+func (e ConversationUpdatedEventType) Valid() bool {
+	switch e {
+	case ConversationUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeliveryState.
+const (
+	Delivered DeliveryState = "delivered"
+	Read      DeliveryState = "read"
+	Sent      DeliveryState = "sent"
+)
+
+// Valid indicates whether the value is a known member of the DeliveryState enum.
+func (e DeliveryState) Valid() bool {
+	switch e {
+	case Delivered:
+		return true
+	case Read:
+		return true
+	case Sent:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Direction.
 const (
 	Incoming Direction = "incoming"
@@ -715,6 +751,27 @@ func (e ProblemCode) Valid() bool {
 	}
 }
 
+// Defines values for RateLimitPer.
+const (
+	RateLimitPerAddress  RateLimitPer = "address"
+	RateLimitPerUser     RateLimitPer = "user"
+	RateLimitPerUsername RateLimitPer = "username"
+)
+
+// Valid indicates whether the value is a known member of the RateLimitPer enum.
+func (e RateLimitPer) Valid() bool {
+	switch e {
+	case RateLimitPerAddress:
+		return true
+	case RateLimitPerUser:
+		return true
+	case RateLimitPerUsername:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReactionChangedEventType.
 const (
 	ReactionChanged ReactionChangedEventType = "reaction.changed"
@@ -967,6 +1024,27 @@ func (e Visibility) Valid() bool {
 	}
 }
 
+// Defines values for ListConversationsParamsArchived.
+const (
+	Any   ListConversationsParamsArchived = "any"
+	False ListConversationsParamsArchived = "false"
+	True  ListConversationsParamsArchived = "true"
+)
+
+// Valid indicates whether the value is a known member of the ListConversationsParamsArchived enum.
+func (e ListConversationsParamsArchived) Valid() bool {
+	switch e {
+	case Any:
+		return true
+	case False:
+		return true
+	case True:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for StreamInboxParamsErrors.
 const (
 	Inband StreamInboxParamsErrors = "inband"
@@ -1166,8 +1244,14 @@ type ChangePasswordRequest struct {
 	NewPassword string `json:"new_password"`
 }
 
-// Conversation Private ones have `peer` and `peer_read_seq`, groups have `group`.
+// Conversation Private ones have `peer`, `peer_read_seq` and `peer_delivered_seq`, groups have `group`.
 type Conversation struct {
+	// Archived Whether it is out of the way.
+	Archived bool `json:"archived"`
+
+	// ClearedSeq Messages up to here are hidden from the user; 0 = none.
+	ClearedSeq int64 `json:"cleared_seq"`
+
 	// Group `my_role` is absent for somebody who is no member, and in events, which many read. `announcement` is null for somebody who is no member.
 	Group *Group `json:"group,omitempty"`
 
@@ -1184,25 +1268,40 @@ type Conversation struct {
 	// Example: 2026-09-01T10:12:00.000Z
 	LastActivityAt Time `json:"last_activity_at"`
 
-	// LastMessage The newest message; null = there is none yet.
+	// LastMessage The newest message; null = there is none, or it is hidden.
 	LastMessage *Message `json:"last_message"`
 
 	// LastSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	LastSeq Seq `json:"last_seq"`
 
+	// MarkedUnread Whether it is shown as unread whatever was read.
+	MarkedUnread bool `json:"marked_unread"`
+
 	// MentionsUnread Those of them that mention the user.
 	MentionsUnread int64 `json:"mentions_unread"`
+
+	// MutedUntil Null or past = it is not muted; the end of the year 9999 = without an end.
+	MutedUntil *Time `json:"muted_until"`
 
 	// Peer What anybody signed in may see of a user.
 	Peer *Profile `json:"peer,omitempty"`
 
+	// PeerDeliveredSeq One's own messages up to here have reached a device of the peer, or have been read; later ones may have.
+	PeerDeliveredSeq *int64 `json:"peer_delivered_seq,omitempty"`
+
 	// PeerReadSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	PeerReadSeq *Seq `json:"peer_read_seq,omitempty"`
+
+	// Pinned Whether it stands on top.
+	Pinned bool `json:"pinned"`
+
+	// PinnedAt The latest stands first; null = it is not pinned.
+	PinnedAt *Time `json:"pinned_at"`
 
 	// ReadSeq A number in a conversation, gap-free from 1; 0 is before the first.
 	ReadSeq Seq `json:"read_seq"`
 
-	// UnreadCount Others' messages after `read_seq`, without what the system says; counting stops at `max_unread_count`.
+	// UnreadCount Others' messages after `read_seq` that are not hidden, without what the system says; counting stops at `max_unread_count`.
 	UnreadCount int64 `json:"unread_count"`
 }
 
@@ -1264,6 +1363,62 @@ type ConversationReadEvent struct {
 // ConversationReadEventType Which event this is.
 type ConversationReadEventType string
 
+// ConversationUpdatedData What a user has set for a conversation, in the user's own inbox only; all of it, and absolute.
+type ConversationUpdatedData struct {
+	// Archived Whether it is out of the way.
+	Archived bool `json:"archived"`
+
+	// ClearedSeq A number in a conversation, gap-free from 1; 0 is before the first.
+	ClearedSeq Seq `json:"cleared_seq"`
+
+	// ConversationId An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationId Id `json:"conversation_id"`
+
+	// MarkedUnread Whether it is shown as unread whatever was read.
+	MarkedUnread bool `json:"marked_unread"`
+
+	// MentionsUnread Those of them that mention the user; absolute.
+	MentionsUnread int64 `json:"mentions_unread"`
+
+	// MutedUntil Null or past = it is not muted; the end of the year 9999 = without an end.
+	MutedUntil *Time `json:"muted_until"`
+
+	// Pinned Whether it stands on top.
+	Pinned bool `json:"pinned"`
+
+	// PinnedAt The latest stands first; null = it is not pinned.
+	PinnedAt *Time `json:"pinned_at"`
+
+	// UnreadCount Others' messages after `read_seq` that are not hidden; absolute.
+	UnreadCount int64 `json:"unread_count"`
+}
+
+// ConversationUpdatedEvent The user has set something for a conversation, or cleared it.
+//
+// Example: {"at":"2026-09-01T10:20:00.000Z","cursor":"1.k3j9.abcdefgh.44","data":{"archived":false,"cleared_seq":0,"conversation_id":"026xbm4035yf0","marked_unread":false,"mentions_unread":0,"muted_until":null,"pinned":true,"pinned_at":"2026-09-01T10:20:00.000Z","unread_count":0},"type":"conversation.updated"}
+type ConversationUpdatedEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
+	//
+	// Example: 1.k3j9.abcdefgh.42
+	Cursor Cursor `json:"cursor"`
+
+	// Data What a user has set for a conversation, in the user's own inbox only; all of it, and absolute.
+	Data ConversationUpdatedData `json:"data"`
+
+	// Type Which event this is.
+	Type ConversationUpdatedEventType `json:"type"`
+}
+
+// ConversationUpdatedEventType Which event this is.
+type ConversationUpdatedEventType string
+
 // CreateGroupRequest What a group is made of.
 type CreateGroupRequest struct {
 	// AddPolicy Who may add members, the owner and admins or every member.
@@ -1316,6 +1471,9 @@ type DeleteMeRequest struct {
 	// Password The user's password.
 	Password string `json:"password"`
 }
+
+// DeliveryState How far a message has come: it is stored; a device of the recipient has acknowledged it; the recipient has read it. In messages it is there for one's own in private conversations, where they are read from history.
+type DeliveryState string
 
 // Direction Which friend requests are asked for, seen from the user who asks.
 type Direction string
@@ -2053,6 +2211,9 @@ type JoinRequestUpdatedEventType string
 
 // Limits Every limit that is in force. More may come.
 type Limits struct {
+	// DefaultPageSize The `limit` of a list when none is given.
+	DefaultPageSize int `json:"default_page_size"`
+
 	// FriendRequestLifetimeSeconds How long a friend request may be answered.
 	FriendRequestLifetimeSeconds int64 `json:"friend_request_lifetime_seconds"`
 
@@ -2070,6 +2231,9 @@ type Limits struct {
 
 	// MaxBodyBytes Bytes of a request's body.
 	MaxBodyBytes int64 `json:"max_body_bytes"`
+
+	// MaxCursorLength Characters of a cursor.
+	MaxCursorLength int `json:"max_cursor_length"`
 
 	// MaxDescriptionLength Characters of a group's description.
 	MaxDescriptionLength int `json:"max_description_length"`
@@ -2104,6 +2268,12 @@ type Limits struct {
 	// MaxIdempotencyKeyBytes Characters of an `Idempotency-Key`.
 	MaxIdempotencyKeyBytes int `json:"max_idempotency_key_bytes"`
 
+	// MaxInvitationLifetimeSeconds How long an invitation that expires lasts at most.
+	MaxInvitationLifetimeSeconds int64 `json:"max_invitation_lifetime_seconds"`
+
+	// MaxInvitationUses How many may join by an invitation whose uses are counted, at most.
+	MaxInvitationUses int `json:"max_invitation_uses"`
+
 	// MaxMentions Users mentioned in one message.
 	MaxMentions int `json:"max_mentions"`
 
@@ -2121,6 +2291,9 @@ type Limits struct {
 
 	// MaxPayloadBytes Bytes of a custom message's payload.
 	MaxPayloadBytes int `json:"max_payload_bytes"`
+
+	// MaxPinnedConversations Conversations that a user may pin.
+	MaxPinnedConversations int `json:"max_pinned_conversations"`
 
 	// MaxPins Pinned messages in one conversation.
 	MaxPins int `json:"max_pins"`
@@ -2146,6 +2319,12 @@ type Limits struct {
 	// MaxReactions Different reactions on one message.
 	MaxReactions int `json:"max_reactions"`
 
+	// MaxReceiptMembers Recipients that receipts name; more are only counted.
+	MaxReceiptMembers int `json:"max_receipt_members"`
+
+	// MaxRemarkLength Characters of a remark.
+	MaxRemarkLength int `json:"max_remark_length"`
+
 	// MaxRequestCount Where counting open friend requests stops.
 	MaxRequestCount int `json:"max_request_count"`
 
@@ -2161,17 +2340,29 @@ type Limits struct {
 	// MaxStreamsPerUser Streams of one user that may be open at once.
 	MaxStreamsPerUser int `json:"max_streams_per_user"`
 
+	// MaxSyncConversations Conversations in a snapshot, without the pinned ones.
+	MaxSyncConversations int `json:"max_sync_conversations"`
+
 	// MaxTypingMembers Members up to which a group is told who is typing.
 	MaxTypingMembers int `json:"max_typing_members"`
 
 	// MaxUnreadCount Where counting unread messages stops.
 	MaxUnreadCount int `json:"max_unread_count"`
 
+	// MaxUsernameLength Characters that a username has at most.
+	MaxUsernameLength int `json:"max_username_length"`
+
 	// MinPasswordLength Characters that a password has at least.
 	MinPasswordLength int `json:"min_password_length"`
 
+	// MinUsernameLength Characters that a username has at least.
+	MinUsernameLength int `json:"min_username_length"`
+
 	// PresenceGraceSeconds How long a user who left is still shown as connected.
 	PresenceGraceSeconds int `json:"presence_grace_seconds"`
+
+	// RateLimits Empty = requests are not counted.
+	RateLimits []RateLimit `json:"rate_limits"`
 
 	// RecallWindowSeconds How long a sender may recall a message.
 	RecallWindowSeconds int64 `json:"recall_window_seconds"`
@@ -2388,6 +2579,9 @@ type Message struct {
 
 	// Deleted There and true when the user has deleted it for themselves.
 	Deleted *bool `json:"deleted,omitempty"`
+
+	// Delivery How far a message has come: it is stored; a device of the recipient has acknowledged it; the recipient has read it. In messages it is there for one's own in private conversations, where they are read from history.
+	Delivery *DeliveryState `json:"delivery,omitempty"`
 
 	// EditedAt When the message was last changed; null = never.
 	EditedAt *Time `json:"edited_at"`
@@ -2838,6 +3032,27 @@ type PutMemberRequest struct {
 	Role *Role `json:"role,omitempty"`
 }
 
+// RateLimit How often something may be done: `burst` at once, and `requests` in each period when it goes on.
+type RateLimit struct {
+	// Burst How many at once.
+	Burst int `json:"burst"`
+
+	// Name What is counted.
+	Name string `json:"name"`
+
+	// Per Who is counted.
+	Per RateLimitPer `json:"per"`
+
+	// PeriodSeconds How long a period is.
+	PeriodSeconds int `json:"period_seconds"`
+
+	// Requests How many in each period.
+	Requests int `json:"requests"`
+}
+
+// RateLimitPer Who is counted.
+type RateLimitPer string
+
 // Reaction How many people reacted with one emoji, as the user sees it.
 type Reaction struct {
 	// Count How many people.
@@ -2949,6 +3164,38 @@ type ReadState struct {
 
 	// UnreadCount Others' messages after `read_seq`; counting stops at `max_unread_count`.
 	UnreadCount int64 `json:"unread_count"`
+}
+
+// Receipt How far a message has come on its way to one of its recipients.
+type Receipt struct {
+	// State How far a message has come: it is stored; a device of the recipient has acknowledged it; the recipient has read it. In messages it is there for one's own in private conversations, where they are read from history.
+	State DeliveryState `json:"state"`
+
+	// User What anybody signed in may see of a user.
+	User Profile `json:"user"`
+}
+
+// Receipts How far a message has come on its way to its recipients.
+type Receipts struct {
+	// ConversationId An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ConversationId Id `json:"conversation_id"`
+
+	// DeliveredCount Those who have read it are in it; null = not counted.
+	DeliveredCount *int `json:"delivered_count"`
+
+	// Items By user id; null = there are more than `max_receipt_members`.
+	Items *[]Receipt `json:"items"`
+
+	// ReadCount How many of them have read it.
+	ReadCount int `json:"read_count"`
+
+	// RecipientCount How many it went to who still belong to the conversation.
+	RecipientCount int `json:"recipient_count"`
+
+	// Seq The message's number in the conversation.
+	Seq int64 `json:"seq"`
 }
 
 // RefreshRequest What new tokens are given for.
@@ -3158,7 +3405,7 @@ type SignInTokenType string
 
 // Snapshot Everything a client starts with. `cursor` was taken before the rest was read.
 type Snapshot struct {
-	// Conversations The 50 newest conversations; `GET /v1/conversations` has all.
+	// Conversations The 50 newest conversations that are not archived; `GET /v1/conversations` has all.
 	Conversations []Conversation `json:"conversations"`
 
 	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
@@ -3166,7 +3413,7 @@ type Snapshot struct {
 	// Example: 1.k3j9.abcdefgh.42
 	Cursor Cursor `json:"cursor"`
 
-	// IncomingRequestCount How many friend requests wait for the user's answer.
+	// IncomingRequestCount How many friend requests wait for the user's answer; counting stops at `max_request_count`.
 	IncomingRequestCount int `json:"incoming_request_count"`
 
 	// Limits Every limit that is in force. More may come.
@@ -3174,6 +3421,9 @@ type Snapshot struct {
 
 	// Me What users see of themselves.
 	Me User `json:"me"`
+
+	// PinnedConversations All of them, the latest pinned first; at most `max_pinned_conversations`.
+	PinnedConversations []Conversation `json:"pinned_conversations"`
 }
 
 // SystemEvent What a system message says to programs; its `body` says it to people, in English.
@@ -3240,6 +3490,24 @@ type TypingEventType string
 
 // TypingState Whether a user is writing, or has stopped.
 type TypingState string
+
+// UpdateConversationRequest What to change; what is left out stays.
+type UpdateConversationRequest struct {
+	// Archived Whether it is out of the way.
+	Archived *bool `json:"archived,omitempty"`
+
+	// MarkedUnread Whether it is shown as unread whatever was read.
+	MarkedUnread *bool `json:"marked_unread,omitempty"`
+
+	// Muted `true` mutes without an end. Not together with `muted_until`.
+	Muted *bool `json:"muted,omitempty"`
+
+	// MutedUntil Until when it is muted, which is in the future; null = it is not.
+	MutedUntil *time.Time `json:"muted_until,omitempty"`
+
+	// Pinned The latest pinned stands first.
+	Pinned *bool `json:"pinned,omitempty"`
+}
 
 // UpdateGroupRequest What is to change of the group; what is not given stays.
 type UpdateGroupRequest struct {
@@ -3439,6 +3707,9 @@ type BadRequest = Problem
 // Conflict RFC 9457.
 type Conflict = Problem
 
+// ConversationChanged Private ones have `peer`, `peer_read_seq` and `peer_delivered_seq`, groups have `group`.
+type ConversationChanged = Conversation
+
 // Forbidden RFC 9457.
 type Forbidden = Problem
 
@@ -3513,12 +3784,24 @@ type ListBlocksParams struct {
 
 // ListConversationsParams defines parameters for ListConversations.
 type ListConversationsParams struct {
+	// Archived `false` leaves archived conversations out, `true` lists nothing else, `any` lists all. Not together with `pinned`.
+	Archived *ListConversationsParamsArchived `form:"archived,omitempty" json:"archived,omitempty"`
+
+	// Pinned `true` lists pinned conversations only, the latest pinned first.
+	Pinned *bool `form:"pinned,omitempty" json:"pinned,omitempty"`
+
+	// Unread `true` lists only conversations with unread messages, and those that are marked unread.
+	Unread *bool `form:"unread,omitempty" json:"unread,omitempty"`
+
 	// Limit How many items to return at most; not more than `max_page_size` of `GET /v1/limits`. Without it, 50.
 	Limit *PageLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// After The `next` of the part before.
 	After *PageAfter `form:"after,omitempty" json:"after,omitempty"`
 }
+
+// ListConversationsParamsArchived defines parameters for ListConversations.
+type ListConversationsParamsArchived string
 
 // ListMessagesParams defines parameters for ListMessages.
 type ListMessagesParams struct {
@@ -3760,6 +4043,9 @@ type RefreshJSONRequestBody = RefreshRequest
 // RegisterJSONRequestBody defines body for Register for application/json ContentType.
 type RegisterJSONRequestBody = RegisterRequest
 
+// UpdateConversationJSONRequestBody defines body for UpdateConversation for application/json ContentType.
+type UpdateConversationJSONRequestBody = UpdateConversationRequest
+
 // EditMessageJSONRequestBody defines body for EditMessage for application/json ContentType.
 type EditMessageJSONRequestBody = EditMessageRequest
 
@@ -3858,9 +4144,15 @@ type ServerInterface interface {
 	// ListConversations List my conversations
 	// (GET /v1/conversations)
 	ListConversations(ctx echo.Context, params ListConversationsParams) error
+	// ClearConversation Clear a conversation for me
+	// (DELETE /v1/conversations/{id})
+	ClearConversation(ctx echo.Context, id PathId) error
 	// GetConversation Get a conversation
 	// (GET /v1/conversations/{id})
 	GetConversation(ctx echo.Context, id PathId) error
+	// UpdateConversation Pin, mute, archive or mark a conversation
+	// (PATCH /v1/conversations/{id})
+	UpdateConversation(ctx echo.Context, id PathId) error
 	// ListMessages Read history
 	// (GET /v1/conversations/{id}/messages)
 	ListMessages(ctx echo.Context, id PathId, params ListMessagesParams) error
@@ -3894,6 +4186,9 @@ type ServerInterface interface {
 	// RecallMessage Recall a message
 	// (POST /v1/conversations/{id}/messages/{seq}/recall)
 	RecallMessage(ctx echo.Context, id PathId, seq PathSeq) error
+	// GetReceipts See who has got and read my message
+	// (GET /v1/conversations/{id}/messages/{seq}/receipts)
+	GetReceipts(ctx echo.Context, id PathId, seq PathSeq) error
 	// ListPins List pinned messages
 	// (GET /v1/conversations/{id}/pins)
 	ListPins(ctx echo.Context, id PathId) error
@@ -4213,6 +4508,27 @@ func (w *ServerInterfaceWrapper) ListConversations(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListConversationsParams
+	// ------------- Optional query parameter "archived" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "archived", ctx.QueryParams(), &params.Archived, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter archived: %s", err))
+	}
+
+	// ------------- Optional query parameter "pinned" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "pinned", ctx.QueryParams(), &params.Pinned, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter pinned: %s", err))
+	}
+
+	// ------------- Optional query parameter "unread" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "unread", ctx.QueryParams(), &params.Unread, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter unread: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -4232,6 +4548,22 @@ func (w *ServerInterfaceWrapper) ListConversations(ctx echo.Context) error {
 	return err
 }
 
+// ClearConversation converts echo context to params.
+func (w *ServerInterfaceWrapper) ClearConversation(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ClearConversation(ctx, id)
+	return err
+}
+
 // GetConversation converts echo context to params.
 func (w *ServerInterfaceWrapper) GetConversation(ctx echo.Context) error {
 	var err error
@@ -4245,6 +4577,22 @@ func (w *ServerInterfaceWrapper) GetConversation(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetConversation(ctx, id)
+	return err
+}
+
+// UpdateConversation converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateConversation(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateConversation(ctx, id)
 	return err
 }
 
@@ -4584,6 +4932,30 @@ func (w *ServerInterfaceWrapper) RecallMessage(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RecallMessage(ctx, id, seq)
+	return err
+}
+
+// GetReceipts converts echo context to params.
+func (w *ServerInterfaceWrapper) GetReceipts(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PathId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "seq" -------------
+	var seq PathSeq
+
+	err = runtime.BindStyledParameterWithOptions("simple", "seq", ctx.Param("seq"), &seq, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter seq: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetReceipts(ctx, id, seq)
 	return err
 }
 
@@ -5919,7 +6291,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/v1/blocks/:user_id", wrapper.UnblockUser, options.OperationMiddlewares["unblockUser"]...)
 	router.PUT(options.BaseURL+"/v1/blocks/:user_id", wrapper.BlockUser, options.OperationMiddlewares["blockUser"]...)
 	router.GET(options.BaseURL+"/v1/conversations", wrapper.ListConversations, options.OperationMiddlewares["listConversations"]...)
+	router.DELETE(options.BaseURL+"/v1/conversations/:id", wrapper.ClearConversation, options.OperationMiddlewares["clearConversation"]...)
 	router.GET(options.BaseURL+"/v1/conversations/:id", wrapper.GetConversation, options.OperationMiddlewares["getConversation"]...)
+	router.PATCH(options.BaseURL+"/v1/conversations/:id", wrapper.UpdateConversation, options.OperationMiddlewares["updateConversation"]...)
 	router.GET(options.BaseURL+"/v1/conversations/:id/messages", wrapper.ListMessages, options.OperationMiddlewares["listMessages"]...)
 	router.DELETE(options.BaseURL+"/v1/conversations/:id/messages/:seq", wrapper.DeleteMessage, options.OperationMiddlewares["deleteMessage"]...)
 	router.GET(options.BaseURL+"/v1/conversations/:id/messages/:seq", wrapper.GetMessage, options.OperationMiddlewares["getMessage"]...)
@@ -5931,6 +6305,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/v1/conversations/:id/messages/:seq/reactions/:emoji", wrapper.RemoveReaction, options.OperationMiddlewares["removeReaction"]...)
 	router.PUT(options.BaseURL+"/v1/conversations/:id/messages/:seq/reactions/:emoji", wrapper.AddReaction, options.OperationMiddlewares["addReaction"]...)
 	router.POST(options.BaseURL+"/v1/conversations/:id/messages/:seq/recall", wrapper.RecallMessage, options.OperationMiddlewares["recallMessage"]...)
+	router.GET(options.BaseURL+"/v1/conversations/:id/messages/:seq/receipts", wrapper.GetReceipts, options.OperationMiddlewares["getReceipts"]...)
 	router.GET(options.BaseURL+"/v1/conversations/:id/pins", wrapper.ListPins, options.OperationMiddlewares["listPins"]...)
 	router.PUT(options.BaseURL+"/v1/conversations/:id/read", wrapper.MarkRead, options.OperationMiddlewares["markRead"]...)
 	router.POST(options.BaseURL+"/v1/conversations/:id/typing", wrapper.SetTyping, options.OperationMiddlewares["setTyping"]...)

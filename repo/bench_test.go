@@ -79,6 +79,25 @@ func BenchmarkCommitMessages(b *testing.B) {
 	}
 }
 
+// BenchmarkConversations measures a page of the list, which must not depend on
+// how many conversations there are.
+func BenchmarkConversations(b *testing.B) {
+	for _, kind := range []string{"sqlite", "mysql"} {
+		for _, n := range []int{10, 100, 10_000} {
+			b.Run(fmt.Sprintf("%s/conversations=%d", kind, n), func(b *testing.B) {
+				w := onBench(b, kind)
+				me := w.acquaintance(10_000_000, n, 2, 1)
+				b.ResetTimer()
+				for range b.N {
+					if _, err := w.Conversations(b.Context(), me, chat.ConversationFilter{}, chat.Page{Limit: 50}); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
 func onBench(b *testing.B, kind string) *world {
 	b.Helper()
 	if kind == "sqlite" {

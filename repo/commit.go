@@ -67,6 +67,9 @@ type accepted struct {
 	// Which of the announcement's bodies the sender and the others get; the
 	// same but for the key, so one is enough without a key.
 	own, others int
+	private     bool
+	// peerInboxSeq is where a private message stands in its recipient's inbox.
+	peerInboxSeq int64
 }
 
 func (b *batch) commit() error {
@@ -94,9 +97,11 @@ func (b *batch) commit() error {
 	return err
 }
 
-// write stores what was accepted.
+// write stores what was accepted. Private messages come after the inbox heads,
+// because each keeps its place in its recipient's inbox; groups' come before,
+// because others wait for the heads of many members.
 func (b *batch) write() error {
-	if err := b.insertMessages(); err != nil {
+	if err := b.insertMessages(false); err != nil {
 		return err
 	}
 	if err := b.insertMentions(); err != nil {
@@ -105,9 +110,21 @@ func (b *batch) write() error {
 	if err := b.updateConversations(); err != nil {
 		return err
 	}
-	var err error
-	b.announcement.Deliveries, err = insertInboxRows(b.x, &b.text, b.inboxRows())
-	return err
+	rows := b.inboxRows()
+	deliveries, err := placeInboxRows(b.x, &b.text, rows)
+	if err != nil {
+		return err
+	}
+	b.announcement.Deliveries = deliveries
+	for i, r := range rows {
+		if a := &b.accepted[r.order]; a.private && r.user != a.message.SenderID {
+			a.peerInboxSeq = deliveries[i].Seq
+		}
+	}
+	if err := b.insertMessages(true); err != nil {
+		return err
+	}
+	return writeInboxRows(b.x, &b.text, rows, deliveries)
 }
 
 // lock locks the conversations of the batch, ascending.
@@ -197,7 +214,7 @@ func (b *batch) settle(i int) error {
 	if key.key != "" {
 		b.replays[key] = stored{outcome.Message, out.Fingerprint} // for a twin later in the batch
 	}
-	return b.accept(outcome, out.Fingerprint, c.audience.Members)
+	return b.accept(outcome, out.Fingerprint, c.audience)
 }
 
 // check tells whether a message may be sent to a locked conversation, nil for
@@ -223,7 +240,7 @@ func check(out *chat.Outgoing, c *conversation) error {
 }
 
 // accept encodes a message and notes it for writing.
-func (b *batch) accept(outcome *chat.Outcome, fingerprint [16]byte, members []chat.ID) error {
+func (b *batch) accept(outcome *chat.Outcome, fingerprint [16]byte, audience *chat.Audience) error {
 	message := outcome.Message
 	body, err := chat.EncodeBody(chat.MessageCreated, message.CreatedAt, message.ForOthers())
 	if err != nil {
@@ -240,14 +257,19 @@ func (b *batch) accept(outcome *chat.Outcome, fingerprint [16]byte, members []ch
 		own++
 	}
 	outcome.Body = body
-	b.accepted = append(b.accepted, accepted{message: message, fingerprint: fingerprint, members: members, own: own, others: others})
+	b.accepted = append(b.accepted, accepted{
+		message: message, fingerprint: fingerprint, members: audience.Members, own: own, others: others, private: audience.Kind == chat.KindPrivate,
+	})
 	return nil
 }
 
-// insertMessages writes the history.
-func (b *batch) insertMessages() error {
+// insertMessages writes the history, of private conversations or of groups.
+func (b *batch) insertMessages(private bool) error {
 	b.text.reset()
 	for i := range b.accepted {
+		if b.accepted[i].private != private {
+			continue
+		}
 		m := &b.accepted[i].message
 		if b.text.full(len(m.Body) + len(m.Payload)) {
 			if err := b.x.later(&b.text); err != nil {
@@ -256,7 +278,8 @@ func (b *batch) insertMessages() error {
 			b.text.reset()
 		}
 		if len(b.text.text) == 0 {
-			b.text.sql("INSERT INTO chat_history (conversation_id, seq, sender_id, kind, body, reply_to, mentions, created_at, recalled, idempotency_key, fingerprint, payload, forwarded_from) VALUES ")
+			b.text.sql("INSERT INTO chat_history (conversation_id, seq, sender_id, kind, body, reply_to, mentions, created_at, recalled, idempotency_key, fingerprint," +
+				" payload, forwarded_from, peer_inbox_seq) VALUES ")
 		} else {
 			b.text.sql(",")
 		}
@@ -268,7 +291,15 @@ func (b *batch) insertMessages() error {
 		} else {
 			b.text.arg(m.IdempotencyKey).sql(",").bytes(b.accepted[i].fingerprint[:]).sql(",")
 		}
-		b.text.payload(m.Payload).sql(",").origin(m.ForwardedFrom).sql(")")
+		b.text.payload(m.Payload).sql(",").origin(m.ForwardedFrom).sql(",")
+		if private {
+			b.text.int(b.accepted[i].peerInboxSeq).sql(")")
+		} else {
+			b.text.sql("NULL)")
+		}
+	}
+	if len(b.text.text) == 0 {
+		return nil
 	}
 	return b.x.later(&b.text)
 }

@@ -390,7 +390,7 @@ func TestDissolvedGroupTakesNothing(t *testing.T) {
 			return errors.Join(lockErr, conversationErr)
 		})
 		requireCode(t, chat.CodeNotFound, err)
-		mine, err := w.Conversations(t.Context(), users[0], chat.Page{Limit: 10})
+		mine, err := w.Conversations(t.Context(), users[0], chat.ConversationFilter{}, chat.Page{Limit: 10})
 		require.NoError(t, err)
 		assert.Empty(t, mine.Items)
 	})

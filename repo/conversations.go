@@ -4,13 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"maps"
-	"math"
 	"slices"
 
 	"longwire/chat"
 )
-
-const listConversations = 'c'
 
 // privateConversation returns the conversation of two users, CodeNotFound when they have none.
 func privateConversation(c *conn, a, b chat.ID) (chat.ID, error) {
@@ -29,50 +26,6 @@ func (db *DB) PrivateConversation(ctx context.Context, a, b chat.ID) (chat.ID, e
 		db.pairs.put(pair, id)
 	}
 	return id, err
-}
-
-// pageOfConversations selects ids and activity of a user's conversations behind
-// a place. It reads all of the user's conversations: keeping them sorted by
-// activity would cost every message two more index writes.
-var pageOfConversations = func() string {
-	behind := " AND (c.last_activity_at < ? OR c.last_activity_at = ? AND c.id > ?)"
-	return "SELECT c.id AS id, c.last_activity_at AS last_activity_at FROM conversation c WHERE c.user_lo = ? AND c.last_seq > 0" + behind +
-		" UNION ALL SELECT c.id, c.last_activity_at FROM conversation c WHERE c.user_hi = ? AND c.last_seq > 0" + behind +
-		" UNION ALL SELECT c.id, c.last_activity_at FROM group_member m JOIN conversation c ON c.id = m.group_id WHERE m.user_id = ?" + behind +
-		" ORDER BY last_activity_at DESC, id LIMIT ?"
-}()
-
-// Conversations lists a user's groups, and those private conversations that
-// have a message, by last activity, newest first. It takes the same number of
-// queries however long the page is.
-func (db *DB) Conversations(ctx context.Context, user chat.ID, page chat.Page) (chat.List[chat.Conversation], error) {
-	from := place{numbers: []int64{math.MaxInt64, 0}}
-	if page.After != "" {
-		var err error
-		if from, err = parsePlace(listConversations, page.After, 2); err != nil {
-			return chat.List[chat.Conversation]{}, err
-		}
-	}
-	c, at, id := db.reader(ctx), from.numbers[0], from.numbers[1]
-	type spot struct {
-		id chat.ID
-		at int64
-	}
-	spots, err := all(c, func(r row) (s spot, err error) {
-		return s, r.Scan(&s.id, &s.at)
-	}, pageOfConversations, user, at, at, id, user, at, at, id, user, at, at, id, page.Limit+1)
-	if err != nil {
-		return chat.List[chat.Conversation]{}, err
-	}
-	part := list(spots, page.Limit, func(last spot) string {
-		return place{list: listConversations, numbers: []int64{last.at, int64(last.id)}}.String()
-	})
-	ids := make([]chat.ID, 0, len(part.Items))
-	for _, s := range part.Items {
-		ids = append(ids, s.id)
-	}
-	items, err := conversationsFor(c, user, ids)
-	return chat.List[chat.Conversation]{Items: items, Next: part.Next}, err
 }
 
 // ConversationFor returns one conversation as a user sees it, CodeNotFound when
@@ -108,9 +61,9 @@ func conversationsFor(c *conn, user chat.ID, ids []chat.ID) ([]chat.Conversation
 		if f.Kind == chat.KindGroup {
 			groups = append(groups, id)
 		} else {
-			peers = append(peers, f.peer)
+			peers = append(peers, f.peer.id)
 		}
-		if after := max(f.ReadSeq, f.visibleFrom-1); after < f.LastSeq {
+		if after := max(f.ReadSeq, f.firstSeq-1); after < f.LastSeq {
 			runs[id] = unreadRun{after: after, last: f.LastSeq}
 		}
 	}
@@ -130,13 +83,16 @@ func conversationsFor(c *conn, user chat.ID, ids []chat.ID) ([]chat.Conversation
 	if err != nil {
 		return nil, err
 	}
+	if err := findDelivered(c, user, found); err != nil {
+		return nil, err
+	}
 	items := make([]chat.Conversation, 0, len(ids))
 	for _, id := range ids {
 		f := found[id]
 		if f == nil {
 			continue
 		}
-		f.UnreadCount, f.MentionsUnread, f.Peer, f.Group = unread[id], mentions[id], profiles[f.peer], live[id]
+		f.UnreadCount, f.MentionsUnread, f.Peer, f.Group = unread[id], mentions[id], profiles[f.peer.id], live[id]
 		if f.Kind == chat.KindGroup && f.Group == nil {
 			continue
 		}
@@ -149,44 +105,47 @@ func conversationsFor(c *conn, user chat.ID, ids []chat.ID) ([]chat.Conversation
 type foundConversation struct {
 	chat.Conversation
 
-	peer        chat.ID
-	visibleFrom int64 // earlier messages are not the user's to see
+	firstSeq int64 // that the user may see
+	peer     peerPosition
 }
 
-// readConversations reads conversations with their last message and read positions.
+const selectConversations = "SELECT c.id, c.kind, c.user_lo, c.user_hi, c.last_seq, c.last_activity_at, COALESCE(mine.read_seq, 0), COALESCE(theirs.read_seq, 0)," +
+	" COALESCE(d.seq, 0), COALESCE(gm.visible_from_seq, 1), s.pinned_at, COALESCE(s.muted_until, 0), s.archived_seq, COALESCE(s.marked_unread, 0), COALESCE(s.cleared_seq, 0), h.peer_inbox_seq, x.seq, " +
+	messageColumns + " FROM conversation c LEFT JOIN chat_history h ON h.conversation_id = c.id AND h.seq = c.last_seq" + hiddenFrom +
+	" LEFT JOIN group_member gm ON gm.group_id = c.id AND gm.user_id = ?" +
+	" LEFT JOIN read_position mine ON mine.conversation_id = c.id AND mine.user_id = ?" + joinState + joinPeer + " WHERE c.id IN "
+
+// readConversations reads conversations with their last message, what the user
+// has set for them, and how far those in them have read.
 func readConversations(c *conn, user chat.ID, ids []chat.ID) (map[chat.ID]*foundConversation, error) {
 	found := make(map[chat.ID]*foundConversation, len(ids))
-	text := new(statement).
-		sql("SELECT c.id, c.kind, c.user_lo, c.user_hi, c.last_seq, c.last_activity_at, COALESCE(mine.read_seq, 0), COALESCE(theirs.read_seq, 0), COALESCE(gm.visible_from_seq, 1), " + messageColumns +
-			", x.seq FROM conversation c LEFT JOIN chat_history h ON h.conversation_id = c.id AND h.seq = c.last_seq" +
-			" LEFT JOIN hidden_message x ON x.user_id = ").id(user).
-		sql(" AND x.conversation_id = h.conversation_id AND x.seq = h.seq" +
-			" LEFT JOIN read_position mine ON mine.conversation_id = c.id AND mine.user_id = ").id(user).
-		sql(" LEFT JOIN group_member gm ON gm.group_id = c.id AND gm.user_id = ").id(user).
-		sql(" LEFT JOIN read_position theirs ON theirs.conversation_id = c.id AND theirs.user_id = CASE WHEN c.user_lo = ").id(user).
-		sql(" THEN c.user_hi ELSE c.user_lo END WHERE c.id IN ").ids(ids)
+	text := new(statement).sql(selectConversations).ids(ids)
+	text.args = append(text.args, user, user, user, user, user, user)
 	var last []*chat.Message
 	err := text.each(c, func(r row) error {
 		var (
-			f            foundConversation
-			lo, hi       sql.NullInt64
-			theirReadSeq int64
-			m            messageRow
-			hidden       sql.NullInt64
+			f             foundConversation
+			lo, hi, inbox sql.NullInt64
+			hidden        sql.NullInt64
+			visibleFrom   int64
+			state         chat.StoredState
+			m             messageRow
 		)
-		dest := []any{&f.ID, &f.Kind, &lo, &hi, &f.LastSeq, &f.LastActivityAt, &f.ReadSeq, &theirReadSeq, &f.visibleFrom}
-		if err := r.Scan(append(append(dest, m.dest()...), &hidden)...); err != nil {
+		dest := []any{
+			&f.ID, &f.Kind, &lo, &hi, &f.LastSeq, &f.LastActivityAt, &f.ReadSeq, &f.peer.readSeq, &f.peer.saved, &visibleFrom,
+			&state.PinnedAt, &state.MutedUntil, &state.ArchivedSeq, &state.MarkedUnread, &state.ClearedSeq, &inbox, &hidden,
+		}
+		if err := r.Scan(append(dest, m.dest()...)...); err != nil {
 			return err
 		}
+		f.ConversationState = state.Seen(chat.Standing{LastSeq: f.LastSeq, LastActivityAt: f.LastActivityAt})
+		f.firstSeq = firstVisible(state.ClearedSeq, visibleFrom)
 		if f.Kind == chat.KindPrivate {
-			f.PeerReadSeq = &theirReadSeq
-			f.peer = chat.ID(lo.Int64)
-			if f.peer == user {
-				f.peer = chat.ID(hi.Int64)
-			}
+			f.PeerReadSeq, f.peer.id = &f.peer.readSeq, otherOf(lo, hi, user)
 		}
-		if m.seq.Valid && m.seq.Int64 >= f.visibleFrom {
+		if m.seq.Valid && m.seq.Int64 >= f.firstSeq {
 			message := seenBy(m.message(), user, hidden.Valid)
+			message.Delivery = f.peer.delivery(f.Kind, &message, user, inbox)
 			f.LastMessage = &message
 			last = append(last, &message)
 		}
@@ -202,9 +161,9 @@ func readConversations(c *conn, user chat.ID, ids []chat.ID) (map[chat.ID]*found
 const (
 	// unreadWindow is how many messages after the read mark are looked at, so
 	// that counting is bounded also for somebody who sends a lot and never reads.
-	unreadWindow = 2 * chat.MaxUnreadCount
-	// unreadChunk bounds the parts of a UNION; SQLite takes 500.
-	unreadChunk = 100
+	unreadWindow = 4 * chat.MaxUnreadCount
+	// unionChunk bounds the parts of a UNION; SQLite takes 500.
+	unionChunk = 100
 )
 
 // unreadRun is the part of a conversation in which unread messages are counted.
@@ -218,15 +177,15 @@ type unreadRun struct {
 func countUnread(c *conn, user chat.ID, runs map[chat.ID]unreadRun) (map[chat.ID]int64, error) {
 	counts := make(map[chat.ID]int64, len(runs))
 	text := new(statement)
-	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(runs)), unreadChunk) {
+	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(runs)), unionChunk) {
 		text.reset()
 		for i, id := range chunk {
 			if i > 0 {
 				text.sql(" UNION ALL ")
 			}
-			text.sql("SELECT ").id(id).sql(", COUNT(*) FROM chat_history WHERE conversation_id = ").id(id).
-				sql(" AND seq > ").int(runs[id].after).sql(" AND seq <= ").int(min(runs[id].after+unreadWindow, runs[id].last)).
-				sql(" AND sender_id <> ").id(user).sql(" AND kind <> 'system'")
+			text.sql("SELECT ").id(id).sql(", COUNT(*) FROM (SELECT h.seq FROM chat_history h WHERE h.conversation_id = ").id(id).
+				sql(" AND h.seq > ").int(runs[id].after).sql(" AND h.seq <= ").int(min(runs[id].after+unreadWindow, runs[id].last)).
+				sql(" AND h.sender_id <> ").id(user).sql(" AND h.kind <> 'system' LIMIT ").int(chat.MaxUnreadCount).sql(") page")
 		}
 		err := text.each(c, func(r row) error {
 			var (
@@ -234,7 +193,7 @@ func countUnread(c *conn, user chat.ID, runs map[chat.ID]unreadRun) (map[chat.ID
 				count int64
 			)
 			err := r.Scan(&id, &count)
-			counts[id] = min(count, chat.MaxUnreadCount)
+			counts[id] = count
 			return err
 		})
 		if err != nil {

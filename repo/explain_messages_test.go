@@ -54,7 +54,7 @@ func liveMessages(t *testing.T, db *DB, do func(fn func(tx chat.Tx) error), ref 
 		require.NoError(t, err)
 		_, err = db.ReadInbox(ctx, user, 0, 10)
 		require.NoError(t, err)
-		_, err = db.Conversations(ctx, user, chat.Page{Limit: 10})
+		_, err = db.Conversations(ctx, user, chat.ConversationFilter{}, chat.Page{Limit: 10})
 		require.NoError(t, err)
 	}
 	do(func(tx chat.Tx) error {

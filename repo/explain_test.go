@@ -149,11 +149,15 @@ func fill(t *testing.T, db *DB) {
 		"group_ban (group_id, user_id, banned_by, reason, banned_at)": func(s *statement, i int64) { s.int(i).sql(",").int(i + 1).sql(",1,'',1") },
 		"group_mute (group_id, user_id, muted_until)":                 func(s *statement, i int64) { s.int(i).sql(",").int(i + 1).sql(",1") },
 		"read_position (user_id, conversation_id, read_seq)":          func(s *statement, i int64) { s.int(i).sql(",").int(i).sql(",1") },
-		"inbox_head (user_id, seq, pruned)":                           func(s *statement, i int64) { s.int(i).sql(",1,0") },
-		"inbox (user_id, seq, source, ref_id, ref_seq, at)":           func(s *statement, i int64) { s.int(i).sql(",1,1,").int(i).sql(",1,").int(i * 1_000_000) },
-		"`event` (id, type, at, data)":                                func(s *statement, i int64) { s.int(i).sql(",'x',").int(i * 1_000_000).sql(",'{}'") },
-		"conversation (id, kind, user_lo, user_hi, last_seq, last_activity_at, audience_version)": func(s *statement, i int64) {
-			s.int(i).sql(",'private',").int(i).sql(",").int(i + 1).sql(",1,1,1")
+		"conversation_state (user_id, conversation_id, pinned_at, muted_until, archived_seq, marked_unread, cleared_seq)": func(s *statement, i int64) {
+			s.int(i).sql(",").int(i).sql(",1,1,1,0,0")
+		},
+		"delivered_position (user_id, seq)":                 func(s *statement, i int64) { s.int(i).sql(",1") },
+		"inbox_head (user_id, seq, pruned)":                 func(s *statement, i int64) { s.int(i).sql(",1,0") },
+		"inbox (user_id, seq, source, ref_id, ref_seq, at)": func(s *statement, i int64) { s.int(i).sql(",1,1,").int(i).sql(",1,").int(i * 1_000_000) },
+		"`event` (id, type, at, data)":                      func(s *statement, i int64) { s.int(i).sql(",'x',").int(i * 1_000_000).sql(",'{}'") },
+		"conversation (id, kind, user_lo, user_hi, last_seq, last_activity_at, audience_version, listed_at, lo_folder, hi_folder)": func(s *statement, i int64) {
+			s.int(i).sql(",'private',").int(i).sql(",").int(i + 1).sql(",1,1,1,1,1,1")
 		},
 		"chat_history (conversation_id, seq, sender_id, kind, body, created_at, recalled, idempotency_key)": func(s *statement, i int64) {
 			s.int(i).sql(",1,").int(i).sql(",'text','x',1,0,").arg(fmt.Sprint(i))
@@ -279,7 +283,16 @@ func live(t *testing.T, db *DB) {
 		_, err = tx.ReadSeq(private, me)
 		step(err)
 		_, err = tx.SetReadSeq(private, me, 0)
-		return err
+		step(err)
+		state, standing, err := tx.StateOf(private, me)
+		step(err)
+		state.PinnedAt = new(tx.At())
+		step(tx.SetState(private, me, state, standing))
+		_, err = tx.CountPinned(me)
+		step(err)
+		_, err = tx.CountPinned(third)
+		step(err)
+		return tx.SetState(group, peer, chat.StoredState{}, standing)
 	})
 	liveMessages(t, db, do, chat.MessageRef{ConversationID: private, Seq: 1}, me, peer)
 	for _, page := range []chat.Page{{Limit: 10}} {
@@ -309,8 +322,12 @@ func live(t *testing.T, db *DB) {
 		step(err)
 		_, err = db.Bans(ctx, group, page)
 		step(err)
-		_, err = db.Conversations(ctx, me, page)
-		step(err)
+		for _, filter := range []chat.ConversationFilter{
+			{}, {Archived: chat.ArchivedYes}, {Archived: chat.ArchivedAny}, {Pinned: true}, {Unread: true},
+		} {
+			_, err = db.Conversations(ctx, me, filter, page)
+			step(err)
+		}
 	}
 	_, err = db.CredentialsByUsername(ctx, me.String())
 	step(err)
@@ -336,7 +353,7 @@ func live(t *testing.T, db *DB) {
 	step(err)
 	_, err = db.InboxHead(ctx, me)
 	step(err)
-	step(db.SavePositions(ctx, []chat.SavedPosition{{User: me, Session: session, Seq: 1}}))
+	step(db.SavePositions(ctx, []chat.SavedPosition{{User: me, Session: session, Seq: 1}, {User: peer, Session: session, Seq: 1}}))
 	_, err = db.TypingAudience(ctx, private, me, 100)
 	step(err)
 	_, err = db.TypingAudience(ctx, group, me, 100)
@@ -348,6 +365,14 @@ func live(t *testing.T, db *DB) {
 	_, err = db.PresenceAudiences(ctx, []chat.ID{me, peer}, 100)
 	step(err)
 	step(db.SaveLastSeen(ctx, []chat.LastSeen{{User: me, At: 1}}))
+	_, err = db.ConversationFor(ctx, private, peer)
+	step(err)
+	for _, most := range []int{0, 100} {
+		_, err = db.Receipts(ctx, group, 1, me, most)
+		step(err)
+	}
+	_, err = db.Receipts(ctx, private, 1, peer, 100)
+	step(err)
 	_, err = db.Epoch(ctx)
 	step(err)
 	_, err = db.PruneInboxes(ctx, 4_000_000, 1000)

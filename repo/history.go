@@ -83,64 +83,56 @@ func parseMentions(text string) []chat.ID {
 	return ids
 }
 
-// readable returns which part of a conversation a user may read: from the first
-// seq to the last, CodeNotFound for somebody who does not belong to it. A
-// member of a group may be one who does not see what was said before joining.
-// Whatever shows messages asks this, or joins group_member itself.
-func readable(c *conn, id, user chat.ID) (part visible, err error) {
-	return one(c, errNoConversation(), func(r row) (part visible, err error) {
-		return part, r.Scan(&part.first, &part.last)
-	}, "SELECT COALESCE(m.visible_from_seq, 1), c.last_seq FROM conversation c LEFT JOIN group_member m ON m.group_id = c.id AND m.user_id = ?"+
-		" WHERE c.id = ? AND (c.user_lo = ? OR c.user_hi = ? OR m.user_id IS NOT NULL)", user, id, user, user)
-}
-
-// visible is a part of a conversation; none of it when first is behind last.
-type visible struct {
-	first, last int64
-}
-
 // History returns messages of a conversation as a user sees them, ascending.
 // CodeNotFound when the user does not belong to it.
 func (db *DB) History(ctx context.Context, conversation, user chat.ID, query chat.HistoryQuery) (chat.History, error) {
 	c := db.reader(ctx)
-	part, err := readable(c, conversation, user)
+	seen, err := readable(c, conversation, user)
 	if err != nil {
 		return chat.History{}, err
 	}
-	if query, err = byTime(c, conversation, part.last, query); err != nil {
+	if query, err = byTime(c, conversation, seen.lastSeq, query); err != nil {
 		return chat.History{}, err
 	}
-	first, last := historyRange(query, part)
-	history := chat.History{HasMoreBefore: first > part.first, HasMoreAfter: last < part.last, Items: []chat.Message{}}
+	first, last := historyRange(query, seen.firstSeq, seen.lastSeq)
+	history := chat.History{HasMoreBefore: first > seen.firstSeq, HasMoreAfter: last < seen.lastSeq, Items: []chat.Message{}}
 	if first > last {
 		return history, nil
 	}
 	history.Items, err = all(c, func(r row) (chat.Message, error) {
-		return scanSeen(r, user)
-	}, "SELECT "+messageColumns+", x.seq FROM chat_history h"+hiddenFrom+" WHERE h.conversation_id = ? AND h.seq BETWEEN ? AND ? ORDER BY h.seq",
-		user, conversation, first, last)
+		var (
+			m             messageRow
+			hidden, inbox sql.NullInt64
+		)
+		err := r.Scan(append(m.dest(), &hidden, &inbox)...)
+		message := seenBy(m.message(), user, hidden.Valid)
+		message.Delivery = seen.peer.delivery(seen.kind, &message, user, inbox)
+		return message, err
+	}, "SELECT "+messageColumns+", x.seq, h.peer_inbox_seq FROM chat_history h"+hiddenFrom+
+		" WHERE h.conversation_id = ? AND h.seq BETWEEN ? AND ? ORDER BY h.seq", user, conversation, first, last)
 	if err != nil {
 		return chat.History{}, err
 	}
 	return history, markMine(c, user, pointers(history.Items))
 }
 
-// historyRange returns the first and the last seq that a query selects of the
-// part that may be read; nothing when first > last. Because seqs have no gaps,
-// no more than these numbers is needed.
-func historyRange(query chat.HistoryQuery, part visible) (first, last int64) {
-	limit, hidden := int64(max(query.Limit, 1)), part.first-1
+// historyRange returns the first and the last seq that a query selects of a
+// conversation in which messages oldest … newest can be seen; nothing when
+// first > last. Because seqs have no gaps, no more than these numbers is needed.
+func historyRange(query chat.HistoryQuery, oldest, newest int64) (first, last int64) {
+	limit := int64(max(query.Limit, 1))
+	none := oldest - 1
 	switch {
 	case query.AfterSeq != nil:
-		first = min(max(*query.AfterSeq, hidden), part.last) + 1
-		return max(first, part.first), min(first+limit-1, part.last)
+		first = max(min(*query.AfterSeq, newest), none) + 1
+		return first, min(first+limit-1, newest)
 	case query.BeforeSeq != nil:
-		last = max(min(*query.BeforeSeq-1, part.last), hidden)
+		last = max(min(*query.BeforeSeq-1, newest), none)
 	case query.AroundSeq != nil:
-		last = min(max(*query.AroundSeq, part.first), part.last) - limit/2 + limit - 1
-		last = min(max(last, hidden+limit), part.last)
+		last = min(max(*query.AroundSeq, oldest), newest) - limit/2 + limit - 1
+		last = min(max(last, none+limit), newest)
 	default:
-		last = part.last
+		last = newest
 	}
-	return max(last-limit+1, part.first), last
+	return max(last-limit+1, oldest), last
 }

@@ -34,9 +34,18 @@ type inboxRow struct {
 	at     chat.Time
 }
 
-// insertInboxRows gives rows their seqs, under the locks of the inbox heads,
-// and writes them in the order of the primary key.
+// insertInboxRows gives rows their seqs and writes them.
 func insertInboxRows(x *conn, text *statement, rows []inboxRow) ([]chat.Delivery, error) {
+	deliveries, err := placeInboxRows(x, text, rows)
+	if err != nil {
+		return nil, err
+	}
+	return deliveries, writeInboxRows(x, text, rows, deliveries)
+}
+
+// placeInboxRows sorts rows by the primary key and gives them their seqs, under
+// the locks of the inbox heads. Row and delivery stand at the same index.
+func placeInboxRows(x *conn, text *statement, rows []inboxRow) ([]chat.Delivery, error) {
 	slices.SortFunc(rows, func(a, b inboxRow) int {
 		return cmp.Or(cmp.Compare(a.user, b.user), cmp.Compare(a.order, b.order))
 	})
@@ -44,15 +53,17 @@ func insertInboxRows(x *conn, text *statement, rows []inboxRow) ([]chat.Delivery
 	for i, r := range rows {
 		deliveries[i] = chat.Delivery{User: r.user, Event: r.event}
 	}
-	if err := advanceHeads(x, text, deliveries); err != nil {
-		return nil, err
-	}
+	return deliveries, advanceHeads(x, text, deliveries)
+}
+
+// writeInboxRows writes rows that have their places.
+func writeInboxRows(x *conn, text *statement, rows []inboxRow, deliveries []chat.Delivery) error {
 	const rowBytes = 100 // three ids, a seq, a time
 	text.reset()
 	for i, r := range rows {
 		if text.full(rowBytes) {
 			if err := x.later(text); err != nil {
-				return nil, err
+				return err
 			}
 			text.reset()
 		}
@@ -64,7 +75,7 @@ func insertInboxRows(x *conn, text *statement, rows []inboxRow) ([]chat.Delivery
 		text.sql("(").id(r.user).sql(",").int(deliveries[i].Seq).sql(",").int(int64(r.source)).
 			sql(",").id(r.ref).sql(",").int(r.refSeq).sql(",").int(int64(r.at)).sql(")")
 	}
-	return deliveries, x.later(text)
+	return x.later(text)
 }
 
 // advanceHeads moves the heads of all users in deliveries, which are in the
@@ -276,6 +287,6 @@ func (db *DB) SavePositions(ctx context.Context, positions []chat.SavedPosition)
 				return err
 			}
 		}
-		return nil
+		return saveDelivered(x, positions)
 	})
 }

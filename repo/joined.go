@@ -64,6 +64,11 @@ func (db *DB) transactJoinedOnce(ctx context.Context, fn func(x *conn) error) er
 	x.ctx = context.WithoutCancel(ctx)
 	_, err = x.exec("COMMIT")
 	committed = err == nil
+	if errors.Is(err, errDuplicate) {
+		// Of a statement that went with the commit, which therefore did not
+		// run: a twin was faster, and the next run finds it.
+		return &retryError{cause: err}
+	}
 	return err
 }
 

@@ -272,7 +272,7 @@ func TestConversationsByLastActivity(t *testing.T) {
 		want = append(want, silent)
 
 		list := agree(t, func(ctx context.Context, page chat.Page) (chat.List[chat.Conversation], error) {
-			return w.Conversations(ctx, me, page)
+			return w.Conversations(ctx, me, chat.ConversationFilter{}, page)
 		})
 		var got []chat.ID
 		for _, c := range list {

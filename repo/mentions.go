@@ -61,7 +61,7 @@ func (t *tx) replaceMentions(before, after *chat.Message) error {
 func countMentions(c *conn, user chat.ID, runs map[chat.ID]unreadRun) (map[chat.ID]int64, error) {
 	counts := make(map[chat.ID]int64, len(runs))
 	text := new(statement)
-	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(runs)), unreadChunk) {
+	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(runs)), unionChunk) {
 		text.reset()
 		for i, id := range chunk {
 			if i > 0 {
@@ -86,8 +86,17 @@ func countMentions(c *conn, user chat.ID, runs map[chat.ID]unreadRun) (map[chat.
 	return counts, nil
 }
 
-// UnreadMentions counts the messages after a seq that mention a user.
+// UnreadMentions counts the messages after a seq, and not hidden, that mention a user.
 func (t *tx) UnreadMentions(conversation, user chat.ID, after int64) (int64, error) {
+	first, err := t.firstSeq(conversation, user)
+	if err != nil {
+		return 0, err
+	}
+	return t.countMentionsAfter(conversation, user, max(after, first-1))
+}
+
+// countMentionsAfter counts the messages after a seq that mention a user.
+func (t *tx) countMentionsAfter(conversation, user chat.ID, after int64) (int64, error) {
 	counts, err := countMentions(t.conn, user, map[chat.ID]unreadRun{conversation: {after: after, last: math.MaxInt64}})
 	return counts[conversation], err
 }
@@ -100,11 +109,14 @@ func (t *tx) ReadStateOf(conversation, user chat.ID) (chat.ReadState, error) {
 	if state.ReadSeq, err = t.ReadSeq(conversation, user); err != nil {
 		return state, err
 	}
-	counts, err := countUnread(t.conn, user, map[chat.ID]unreadRun{conversation: {after: state.ReadSeq, last: math.MaxInt64}})
+	first, err := t.firstSeq(conversation, user)
 	if err != nil {
 		return state, err
 	}
-	state.UnreadCount = counts[conversation]
-	state.MentionsUnread, err = t.UnreadMentions(conversation, user, state.ReadSeq)
+	after := max(state.ReadSeq, first-1)
+	if state.UnreadCount, err = t.countUnreadAfter(conversation, user, after); err != nil {
+		return state, err
+	}
+	state.MentionsUnread, err = t.countMentionsAfter(conversation, user, after)
 	return state, err
 }

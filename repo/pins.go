@@ -33,7 +33,7 @@ func (t *tx) PinsOf(conversation chat.ID) ([]chat.Pin, error) {
 // last pinned first. CodeNotFound when the user does not belong to it.
 func (db *DB) Pins(ctx context.Context, conversation, user chat.ID) ([]chat.PinnedMessage, error) {
 	c := db.reader(ctx)
-	part, err := readable(c, conversation, user)
+	seen, err := readable(c, conversation, user)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (db *DB) Pins(ctx context.Context, conversation, user chat.ID) ([]chat.Pinn
 		pin.Message, err = scanSeen(pinned{row: r, pin: &pin}, user)
 		return pin, err
 	}, "SELECT p.pinned_by, p.pinned_at, "+messageColumns+", x.seq FROM pin p"+
-		" JOIN chat_history h ON h.conversation_id = p.conversation_id AND h.seq = p.seq"+hiddenFrom+" WHERE p.conversation_id = ? AND p.seq >= ?", user, conversation, part.first)
+		" JOIN chat_history h ON h.conversation_id = p.conversation_id AND h.seq = p.seq"+hiddenFrom+" WHERE p.conversation_id = ? AND p.seq >= ?", user, conversation, seen.firstSeq)
 	if err != nil {
 		return nil, err
 	}

@@ -34,19 +34,22 @@ type searchable struct {
 
 // selectSearchable is the one place that says what somebody may search: private
 // conversations, blocked or not, and groups that one belongs to now, each from
-// first_seq on.
+// the first message on that the user may see.
 func selectSearchable(onlyOne bool) string {
-	columns := func(first string) string {
-		return "SELECT c.id AS id, " + first + " AS first_seq, c.last_seq AS last_seq, c.last_activity_at AS last_activity_at, COALESCE(p.indexed_seq, 0) AS indexed_seq"
+	columns := func(visibleFrom string) string {
+		return "SELECT c.id AS id, COALESCE(s.cleared_seq, 0) AS cleared_seq, " + visibleFrom + " AS visible_from_seq, c.last_seq AS last_seq," +
+			" c.last_activity_at AS last_activity_at, COALESCE(p.indexed_seq, 0) AS indexed_seq"
 	}
-	const progress = " LEFT JOIN search_progress p ON p.conversation_id = c.id"
+	joins := func(user string) string {
+		return " LEFT JOIN search_progress p ON p.conversation_id = c.id LEFT JOIN conversation_state s ON s.conversation_id = c.id AND s.user_id = " + user
+	}
 	which := ""
 	if onlyOne {
 		which = " AND c.id = ?"
 	}
-	return columns("1") + " FROM conversation c" + progress + " WHERE c.user_lo = ?" + which +
-		" UNION ALL " + columns("1") + " FROM conversation c" + progress + " WHERE c.user_hi = ?" + which +
-		" UNION ALL " + columns("m.visible_from_seq") + " FROM group_member m JOIN conversation c ON c.id = m.group_id" + progress + " WHERE m.user_id = ?" + which +
+	return columns("1") + " FROM conversation c" + joins("c.user_lo") + " WHERE c.user_lo = ?" + which +
+		" UNION ALL " + columns("1") + " FROM conversation c" + joins("c.user_hi") + " WHERE c.user_hi = ?" + which +
+		" UNION ALL " + columns("m.visible_from_seq") + " FROM group_member m JOIN conversation c ON c.id = m.group_id" + joins("m.user_id") + " WHERE m.user_id = ?" + which +
 		" ORDER BY last_activity_at DESC, id LIMIT ?"
 }
 
@@ -162,10 +165,12 @@ func (s *search) readConversations() error {
 	}
 	s.conversations = make(map[chat.ID]*searchable)
 	err := each(s.c, func(r row) error {
+		var cleared, visibleFrom int64
 		f := new(searchable)
-		if err := r.Scan(&f.id, &f.first, &f.last, &f.lastActivity, &f.indexed); err != nil {
+		if err := r.Scan(&f.id, &cleared, &visibleFrom, &f.last, &f.lastActivity, &f.indexed); err != nil {
 			return err
 		}
+		f.first = firstVisible(cleared, visibleFrom)
 		s.conversations[f.id] = f
 		s.order = append(s.order, f)
 		return nil

@@ -19,6 +19,10 @@ func (w *world) service() *chat.Service {
 	limits := chat.FixedLimits()
 	limits.MaxGroupMembers, limits.MaxGroupsPerUser, limits.MaxPageSize = 10, 10, 10
 	limits.MaxGroupBans, limits.MaxGroupJoinRequests, limits.MaxGroupInvitations = 2, 2, 2
+	return w.serviceWith(limits)
+}
+
+func (w *world) serviceWith(limits chat.Limits) *chat.Service {
 	return chat.NewService(chat.Options{
 		Store: w.DB, Announcer: nobody{}, Limits: limits, Now: func() time.Time { return w.now().Std() },
 	})

@@ -154,7 +154,7 @@ func (t *tx) Members(group chat.ID) ([]chat.Membership, error) {
 }
 
 // ownTables hold, by user_id, what belongs to one user and concerns nobody else.
-var ownTables = []string{"`block`", "read_position", "remembered_answer", "mention", "hidden_message", "last_seen"}
+var ownTables = []string{"`block`", "read_position", "remembered_answer", "mention", "hidden_message", "last_seen", "conversation_state", "delivered_position"}
 
 // ClearUser deletes what belongs to a deleted user and concerns nobody else. The
 // inbox, which no session can read any more, goes with the retention.

@@ -2,7 +2,6 @@ package repo
 
 import (
 	"errors"
-	"math"
 	"slices"
 
 	"longwire/chat"
@@ -236,7 +235,9 @@ func (t *tx) SetReadSeq(conversation, user chat.ID, seq int64) (unread int64, er
 	if err != nil {
 		return 0, err
 	}
-	// The conversation is locked, so that nothing comes after what the caller knows.
-	counts, err := countUnread(t.conn, user, map[chat.ID]unreadRun{conversation: {after: seq, last: math.MaxInt64}})
-	return counts[conversation], err
+	first, err := t.firstSeq(conversation, user)
+	if err != nil {
+		return 0, err
+	}
+	return t.countUnreadAfter(conversation, user, max(seq, first-1))
 }
