@@ -79,8 +79,14 @@ var actions = map[string]func(ctx context.Context, w *crowd, rt *rapid.T) error{
 	},
 	"set": func(ctx context.Context, w *crowd, rt *rapid.T) error {
 		change := rapid.SampledFrom([]client.UpdateConversationRequest{
-			{Pinned: new(true)}, {Archived: new(true)}, {MarkedUnread: new(true)}, {Muted: new(true)}, {Archived: new(true), Muted: new(true)},
-			{Pinned: new(false), MarkedUnread: new(false)}, {Archived: new(false)}, {Muted: new(false)},
+			{Pinned: new(true)},
+			{Archived: new(true)},
+			{MarkedUnread: new(true)},
+			{Muted: new(true)},
+			{Archived: new(true), Muted: new(true)},
+			{Pinned: new(false), MarkedUnread: new(false)},
+			{Archived: new(false)},
+			{Muted: new(false)},
 		}).Draw(rt, "what")
 		_, err := w.somebody(rt, "who").UpdateConversation(ctx, w.talk(rt), change)
 		return err

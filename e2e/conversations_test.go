@@ -283,6 +283,69 @@ func TestAsManyConversationsArePinnedAsTheLimitSays(t *testing.T) {
 	})
 }
 
+// What one has cleared is in no list, no search, no count and no pin of one's own, and by no number to be had; others keep it.
+func TestWhatIsClearedIsNowhereToBeFound(t *testing.T) {
+	onBoth(t, func(t *testing.T, d *deployment) {
+		alice, bob := d.friends(t)
+		group := alice.group(bob)
+		mention := client.SendMessageRequest{Body: "Who brings the zeppelin?", Mentions: []string{bob.id}}
+		inGroup, err := alice.SendToGroup(t.Context(), group, mention)
+		require.NoError(t, err)
+		private, err := alice.SendToUser(t.Context(), bob.id, mention)
+		require.NoError(t, err)
+		found := func(p *person) (ids []string) {
+			t.Helper()
+			part, err := p.SearchMessages(t.Context(), client.Search{Query: "zeppelin"}, client.Page{})
+			require.NoError(t, err)
+			for _, hit := range part.Items {
+				ids = append(ids, hit.ConversationID)
+			}
+			return ids
+		}
+		assert.ElementsMatch(t, []string{group, private.ConversationID}, found(bob))
+		for _, message := range []client.Message{inGroup, private} {
+			_, err := alice.PinMessage(t.Context(), message.ConversationID, message.Seq)
+			require.NoError(t, err)
+			before, err := bob.Conversation(t.Context(), message.ConversationID)
+			require.NoError(t, err)
+			assert.EqualValues(t, 1, before.MentionsUnread)
+			require.NoError(t, bob.ClearConversation(t.Context(), message.ConversationID))
+
+			_, err = bob.at(1).Message(t.Context(), message.ConversationID, message.Seq)
+			refused(t, err, http.StatusNotFound, client.ProblemCodeNotFound)
+			_, err = bob.AddReaction(t.Context(), message.ConversationID, message.Seq, "👍")
+			refused(t, err, http.StatusNotFound, client.ProblemCodeNotFound)
+			pins, err := bob.Pins(t.Context(), message.ConversationID)
+			require.NoError(t, err)
+			assert.Empty(t, pins.Items)
+			after, err := bob.at(1).Conversation(t.Context(), message.ConversationID)
+			require.NoError(t, err)
+			assert.Zero(t, after.UnreadCount)
+			assert.Zero(t, after.MentionsUnread)
+			assert.Nil(t, after.LastMessage)
+
+			// An edit changes whom a hidden message mentions; it is not unread for that.
+			_, err = alice.EditMessage(t.Context(), message.ConversationID, message.Seq, client.EditMessageRequest{Mentions: &[]string{}})
+			require.NoError(t, err)
+			state, err := bob.MarkRead(t.Context(), message.ConversationID, 0)
+			require.NoError(t, err)
+			assert.Zero(t, state.UnreadCount)
+			assert.Zero(t, state.MentionsUnread)
+			_, err = alice.Message(t.Context(), message.ConversationID, message.Seq)
+			require.NoError(t, err)
+		}
+		assert.Empty(t, found(bob))
+		assert.ElementsMatch(t, []string{group, private.ConversationID}, found(alice))
+		var counts []int64
+		for _, event := range bob.everything(500) {
+			if data, ok := event.Value().(client.ConversationUpdatedData); ok {
+				counts = append(counts, data.UnreadCount, data.MentionsUnread)
+			}
+		}
+		assert.Equal(t, []int64{0, 0, 0, 0}, counts)
+	})
+}
+
 func TestDeliveryIsDerivedFromAcknowledgedCursors(t *testing.T) {
 	onBoth(t, func(t *testing.T, d *deployment) {
 		alice, bob := d.friends(t)
