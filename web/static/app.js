@@ -114,6 +114,10 @@ async function apply(event) {
     }
     if (state.open === c.id) showMessages([data]);
     drawConversations();
+  } else if (type === "message.edited" || type === "message.recalled" || type === "message.deleted") {
+    const shown = state.open === data.conversation_id && $("messages").querySelector(`[data-seq="${data.seq}"]`);
+    if (shown) shown.remove();
+    if (shown && type !== "message.deleted") showMessages([data]);
   } else if (type === "conversation.read" && data.user_id === state.me.id) {
     const c = state.conversations.get(data.conversation_id);
     if (c && data.unread_count !== undefined) c.unread_count = data.unread_count;
@@ -182,7 +186,8 @@ function enter(title) {
 function showMessages(messages) {
   for (const m of messages) {
     if ($("messages").querySelector(`[data-seq="${m.seq}"]`)) continue;
-    const item = element("li", m.body, { className: m.kind === "system" ? "system" : m.sender_id === state.me.id ? "mine" : "" });
+    const said = m.recalled ? "This message was recalled." : m.body + (m.edited_at ? " (edited)" : "");
+    const item = element("li", said, { className: m.kind === "system" || m.recalled ? "system" : m.sender_id === state.me.id ? "mine" : "" });
     item.dataset.seq = m.seq;
     item.append(element("time", new Date(m.created_at).toLocaleTimeString(), { dateTime: m.created_at }));
     const after = [...$("messages").children].find((other) => Number(other.dataset.seq) > m.seq);
