@@ -78,7 +78,13 @@ func (s *Service) EditMessage(ctx context.Context, caller Caller, ref MessageRef
 		if edits > s.limits.MaxEdits {
 			return Conflict("A message can be edited " + decimal(s.limits.MaxEdits) + " times.")
 		}
-		if err := tx.AppendMessage(MessageEdited, after, audience.Members...); err != nil {
+		readers := audience.Members
+		if audience.Kind == KindGroup { // whom it hides earlier history from must not read it as an edit
+			if readers, err = tx.MembersWhoSee(ref); err != nil {
+				return err
+			}
+		}
+		if err := tx.AppendMessage(MessageEdited, after, readers...); err != nil {
 			return err
 		}
 		return tellMentions(tx, after, before.Mentions, after.Mentions)

@@ -361,6 +361,18 @@ func TestNewcomersSeeNoEarlierHistoryWhereTheGroupSaysSo(t *testing.T) {
 			listed, err := late.Conversations(t.Context(), client.Page{Limit: 1})
 			require.NoError(t, err)
 			assert.Equal(t, "after", listed.Items[0].LastMessage.Body)
+
+			// An edit would say what the history hides.
+			earlier := early.wholeHistory(made.ID)[1].Seq
+			_, err = owner.EditMessage(t.Context(), made.ID, earlier, client.EditMessageRequest{Body: new("Not for newcomers.")})
+			require.NoError(t, err)
+			edits := 0
+			for _, event := range late.everything(500) {
+				if message, ok := event.Value().(client.Message); ok && event.Type == client.EventMessageEdited && message.ConversationID == made.ID {
+					edits++
+				}
+			}
+			assert.Equal(t, map[bool]int{true: 1, false: 0}[shown], edits)
 		}
 	})
 }

@@ -47,6 +47,8 @@ func stepThroughGroupRules(tx chat.Tx, step func(err error), group, me, third ch
 	step(tx.Post(chat.Message{ConversationID: group, SenderID: me, Kind: chat.KindSystem, System: &chat.SystemEvent{}}, me))
 	_, err = tx.LastSeq(group)
 	step(err)
+	_, err = tx.MembersWhoSee(chat.MessageRef{ConversationID: group, Seq: 1})
+	step(err)
 }
 
 // account is whom liveAccounts is about.
