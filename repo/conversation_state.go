@@ -60,9 +60,15 @@ func (t *tx) CountPinned(user chat.ID) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	text := new(statement).sql("UPDATE conversation_state SET pinned_at = NULL WHERE user_id = ").id(user).sql(" AND pinned_at > 0")
+	text := new(statement).sql("SELECT conversation_id FROM conversation_state WHERE user_id = ").id(user).sql(" AND pinned_at > 0")
 	if len(live) > 0 {
 		text.sql(" AND conversation_id NOT IN ").ids(idsOf(live))
 	}
+	stale, err := all(t.conn, scanID, string(text.text))
+	if err != nil || len(stale) == 0 {
+		return len(live), err
+	}
+	// By the primary key: MySQL copies what it changes in the index by which it finds it.
+	text.reset().sql("UPDATE conversation_state SET pinned_at = NULL WHERE user_id = ").id(user).sql(" AND conversation_id IN ").ids(stale)
 	return len(live), text.exec(t.conn)
 }

@@ -48,9 +48,10 @@ func findDelivered(c *conn, user chat.ID, found map[chat.ID]*foundConversation) 
 				text.sql(" UNION ALL ")
 			}
 			f := found[id]
+			// The sum keeps MySQL from its index by sender, of which it would sort all.
 			text.sql("SELECT conversation_id, seq FROM (SELECT h.conversation_id, h.seq FROM chat_history h WHERE h.conversation_id = ").id(id).
 				sql(" AND h.seq > ").int(max(f.peer.readSeq, f.LastSeq-deliveredWindow)).sql(" AND h.seq <= ").int(f.LastSeq).
-				sql(" AND h.sender_id = ").id(user).sql(" AND h.peer_inbox_seq <= ").int(f.peer.saved).
+				sql(" AND h.sender_id + 0 = ").id(user).sql(" AND h.peer_inbox_seq <= ").int(f.peer.saved).
 				sql(" ORDER BY h.seq DESC LIMIT 1) page")
 		}
 		err := text.each(c, func(r row) error {
