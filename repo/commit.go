@@ -21,8 +21,10 @@ func (db *DB) CommitMessages(ctx context.Context, messages []chat.Outgoing) ([]c
 		return nil, chat.Announcement{}, nil
 	}
 	var b *batch
+	lookUp := db.replayed.lately()
 	err := db.transactJoined(ctx, func(x *conn) error {
-		b = &batch{x: x, audiences: &db.audiences, out: messages, outcomes: make([]chat.Outcome, len(messages))}
+		b = &batch{x: x, db: db, lookUp: lookUp, out: messages, outcomes: make([]chat.Outcome, len(messages))}
+		lookUp = true // when this run fails, that may be why
 		return b.commit()
 	})
 	if err != nil {
@@ -34,9 +36,10 @@ func (db *DB) CommitMessages(ctx context.Context, messages []chat.Outgoing) ([]c
 
 // batch is one run of CommitMessages.
 type batch struct {
-	x         *conn
-	audiences *audienceCache
-	out       []chat.Outgoing
+	x      *conn
+	db     *DB
+	lookUp bool // replays are looked for before anything is decided
+	out    []chat.Outgoing
 
 	conversations map[chat.ID]*conversation // those locked
 	replays       map[messageKey]stored     // what is stored under the messages' keys
@@ -72,13 +75,26 @@ type accepted struct {
 	peerInboxSeq int64
 }
 
+// plain tells whether a message has nothing but a text.
+func (a *accepted) plain() bool {
+	m := &a.message
+	return m.ReplyTo == nil && len(m.Mentions) == 0 && m.Payload == nil && m.ForwardedFrom == nil
+}
+
+// commit runs the batch. Hardly any message is a replay, so none is looked for:
+// the key that makes replays impossible finds one, and what would be refused may
+// be one; then the batch runs again and looks first, under the locks, where a
+// twin in the same conversation has committed or waits for us.
 func (b *batch) commit() error {
-	// Replays are looked up under the locks: a twin in the same conversation
-	// has committed by now, or waits for us.
-	if err := b.x.eachOf(append(b.lock(), b.findReplays()...)); err != nil {
+	b.replays = make(map[messageKey]stored)
+	queries := b.lock()
+	if b.lookUp {
+		queries = append(queries, b.findReplays()...)
+	}
+	if err := b.x.eachOf(queries); err != nil {
 		return err
 	}
-	if err := b.audiences.load(b.x, b.conversations); err != nil {
+	if err := b.db.audiences.load(b.x, b.conversations); err != nil {
 		return err
 	}
 	for i := range b.out {
@@ -91,11 +107,19 @@ func (b *batch) commit() error {
 	}
 	err := b.write()
 	if errors.Is(err, errDuplicate) {
-		// A twin in another conversation was faster; the next run finds it.
-		return &retryError{cause: err}
+		return b.lookAgain(err) // a replay, or a twin in another conversation was faster
 	}
 	return err
 }
+
+// lookAgain asks for another run, which finds the replays.
+func (b *batch) lookAgain(cause error) error {
+	b.db.replayed.note()
+	return &retryError{cause: cause, atOnce: !b.lookUp}
+}
+
+// errMayBeReplay is why a batch runs again in which something would be refused.
+var errMayBeReplay = errors.New("what would be refused may be a replay")
 
 // write stores what was accepted. Private messages come after the inbox heads,
 // because each keeps its place in its recipient's inbox; groups' come before,
@@ -144,7 +168,6 @@ const replayChunk = 200
 
 // findReplays reads what is stored under the keys of the batch.
 func (b *batch) findReplays() []query {
-	b.replays = make(map[messageKey]stored)
 	scan := func(r row) error {
 		var (
 			m           messageRow
@@ -193,10 +216,14 @@ func (b *batch) settle(i int) error {
 			return nil
 		}
 		outcome.Message, outcome.Replayed = known.message, true
+		b.db.replayed.note()
 		return nil
 	}
 	c := b.conversations[out.ConversationID]
 	if refusal := check(out, c); refusal != nil {
+		if key.key != "" && !b.lookUp {
+			return b.lookAgain(errMayBeReplay)
+		}
 		outcome.Err = refusal
 		return nil //nolint:nilerr // it fails alone
 	}
@@ -264,8 +291,11 @@ func (b *batch) accept(outcome *chat.Outcome, fingerprint [16]byte, audience *ch
 }
 
 // insertMessages writes the history, of private conversations or of groups.
+// What no message of them has is left out: most of what a database spends on a
+// row is reading its text.
 func (b *batch) insertMessages(private bool) error {
 	b.text.reset()
+	plain := !slices.ContainsFunc(b.accepted, func(a accepted) bool { return a.private == private && !a.plain() })
 	for i := range b.accepted {
 		if b.accepted[i].private != private {
 			continue
@@ -278,25 +308,30 @@ func (b *batch) insertMessages(private bool) error {
 			b.text.reset()
 		}
 		if len(b.text.text) == 0 {
-			b.text.sql("INSERT INTO chat_history (conversation_id, seq, sender_id, kind, body, reply_to, mentions, created_at, recalled, idempotency_key, fingerprint," +
-				" payload, forwarded_from, peer_inbox_seq) VALUES ")
+			b.text.sql("INSERT INTO chat_history (conversation_id, seq, sender_id, kind, body, created_at, recalled, idempotency_key, fingerprint, peer_inbox_seq")
+			if !plain {
+				b.text.sql(", reply_to, mentions, payload, forwarded_from")
+			}
+			b.text.sql(") VALUES ")
 		} else {
 			b.text.sql(",")
 		}
 		b.text.sql("(").id(m.ConversationID).sql(",").int(m.Seq).sql(",").id(m.SenderID).sql(",").arg(string(m.Kind)).
-			sql(",").arg(m.Body).sql(",").nullable(m.ReplyTo).sql(",").mentions(m.Mentions).
-			sql(",").int(int64(m.CreatedAt)).sql(",0,")
+			sql(",").arg(m.Body).sql(",").int(int64(m.CreatedAt)).sql(",0,")
 		if m.IdempotencyKey == "" {
 			b.text.sql("NULL,NULL,")
 		} else {
 			b.text.arg(m.IdempotencyKey).sql(",").bytes(b.accepted[i].fingerprint[:]).sql(",")
 		}
-		b.text.payload(m.Payload).sql(",").origin(m.ForwardedFrom).sql(",")
 		if private {
-			b.text.int(b.accepted[i].peerInboxSeq).sql(")")
+			b.text.int(b.accepted[i].peerInboxSeq)
 		} else {
-			b.text.sql("NULL)")
+			b.text.sql("NULL")
 		}
+		if !plain {
+			b.text.sql(",").nullable(m.ReplyTo).sql(",").mentions(m.Mentions).sql(",").payload(m.Payload).sql(",").origin(m.ForwardedFrom)
+		}
+		b.text.sql(")")
 	}
 	if len(b.text.text) == 0 {
 		return nil

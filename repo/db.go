@@ -44,6 +44,8 @@ type DB struct {
 	pairs     pairCache
 	pruning   pruneWalk
 	unindexed unindexed
+	replayed  replayed
+	returning returning
 }
 
 // Open opens the database. It does not connect to MySQL yet, nor make tables:

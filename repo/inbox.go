@@ -93,34 +93,53 @@ func advanceHeads(x *conn, text *statement, deliveries []chat.Delivery) error {
 			text.comma(len(users)).sql("(").id(user).sql(",").int(int64(end - first)).sql(",0)")
 			users = append(users, user)
 		}
-		if err := x.later(text.sql(x.dialect.addToHead)); err != nil {
-			return err
-		}
-		next := end // the heads come back in descending order: fill from behind
-		text.reset().sql("SELECT user_id, seq FROM inbox_head WHERE user_id IN ").ids(users).sql(" ORDER BY user_id DESC")
-		err := text.each(x, func(r row) error {
-			var (
-				user chat.ID
-				seq  int64
-			)
-			if err := r.Scan(&user, &seq); err != nil {
+		text.sql(x.dialect.addToHead)
+		if x.returns {
+			text.sql(" RETURNING user_id, seq")
+		} else {
+			if err := x.later(text); err != nil {
 				return err
 			}
-			for ; next > start && deliveries[next-1].User == user; next-- {
-				deliveries[next-1].Seq = seq
-				seq--
-			}
-			return nil
-		})
-		if err != nil {
-			return err
+			text.reset().sql("SELECT user_id, seq FROM inbox_head WHERE user_id IN ").ids(users)
 		}
-		if next != start {
-			return errors.New("an inbox head that was written is not there")
+		if err := readHeads(x, text, deliveries[start:end], len(users)); err != nil {
+			return err
 		}
 		start = end
 	}
 	return nil
+}
+
+// readHeads runs a query for the heads of the users in deliveries, so many, and
+// fills in the seqs: a user's last delivery has the head's.
+func readHeads(x *conn, text *statement, deliveries []chat.Delivery, users int) error {
+	err := text.each(x, func(r row) error {
+		var (
+			user chat.ID
+			seq  int64
+		)
+		if err := r.Scan(&user, &seq); err != nil {
+			return err
+		}
+		first, found := slices.BinarySearchFunc(deliveries, user, func(d chat.Delivery, user chat.ID) int { return cmp.Compare(d.User, user) })
+		if !found {
+			return errors.New("an inbox head that nobody asked for")
+		}
+		last := first
+		for last+1 < len(deliveries) && deliveries[last+1].User == user {
+			last++
+		}
+		for ; last >= first; last-- {
+			deliveries[last].Seq = seq
+			seq--
+		}
+		users--
+		return nil
+	})
+	if err == nil && users != 0 {
+		err = errors.New("an inbox head that was written is not there")
+	}
+	return err
 }
 
 // readInbox reads a head and a page of rows after a position as one statement,

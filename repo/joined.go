@@ -29,7 +29,7 @@ func (db *DB) transactJoined(ctx context.Context, fn func(x *conn) error) error 
 // transactJoinedOnce runs fn in one transaction, as transactOnce does. The
 // transaction begins with the first statement and commits with the last.
 func (db *DB) transactJoinedOnce(ctx context.Context, fn func(x *conn) error) error {
-	x := &conn{ctx: ctx, dialect: db.dialect, inTx: true, joins: true}
+	x := &conn{ctx: ctx, dialect: db.dialect, inTx: true, joins: true, returns: db.returning.known(ctx, db.read)}
 	connection, err := db.joined.Conn(ctx)
 	if err != nil {
 		return x.note(err)

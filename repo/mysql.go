@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -143,4 +145,34 @@ func connectionLost(err error) bool {
 	var network net.Error
 	return errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// returning remembers whether the server's INSERT can end with RETURNING:
+// MariaDB's can from 10.5 on, MySQL's cannot.
+type returning struct {
+	asked atomic.Bool
+	can   atomic.Bool // once asked
+}
+
+// known tells what is known, and asks the server when nothing is; false while it does not answer.
+func (r *returning) known(ctx context.Context, pool *sql.DB) bool {
+	if r.asked.Load() {
+		return r.can.Load()
+	}
+	var version string
+	if err := pool.QueryRowContext(ctx, "SELECT VERSION()").Scan(&version); err != nil {
+		return false
+	}
+	r.can.Store(canReturn(version))
+	r.asked.Store(true)
+	return r.can.Load()
+}
+
+// canReturn reads a version such as 10.11.6-MariaDB-log.
+func canReturn(version string) bool {
+	var major, minor int
+	if n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor); n != 2 {
+		return false
+	}
+	return strings.Contains(version, "MariaDB") && (major > 10 || major == 10 && minor >= 5)
 }

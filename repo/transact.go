@@ -25,7 +25,8 @@ var errDuplicate = errors.New("duplicate key")
 
 // retryError asks for the transaction to be run again. It never leaves the package.
 type retryError struct {
-	cause error
+	cause  error
+	atOnce bool // nobody is in the way: there is no point in waiting
 }
 
 // Error returns the cause.
@@ -55,6 +56,7 @@ type conn struct {
 	// those that wait for the next one, see later.
 	joins   bool
 	pending statement
+	returns bool // INSERT can end with RETURNING
 	sent    bool // a round trip has succeeded: the connection was alive
 	// failed is what went wrong in the transaction; after a deadlock MySQL has
 	// rolled it back and would commit further statements one by one, so none is
@@ -85,6 +87,9 @@ func (db *DB) again(ctx context.Context, once func() error) error {
 			return chat.Unavailable(again.cause)
 		}
 		db.logger.DebugContext(ctx, "transaction runs again", "attempt", attempt, "cause", again.cause.Error())
+		if again.atOnce {
+			continue
+		}
 		if err := pause(ctx, attempt); err != nil {
 			return err
 		}
