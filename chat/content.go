@@ -58,9 +58,12 @@ func (o *Outgoing) print() [16]byte {
 		return fingerprint(o.ConversationID, "forward", *o.forward)
 	case o.Payload != nil:
 		return fingerprint(o.ConversationID, o.Kind, o.Body, o.ReplyTo, o.Mentions, o.Payload)
-	default:
-		return fingerprint(o.ConversationID, o.Kind, o.Body, o.ReplyTo, o.Mentions)
+	case o.ReplyTo == nil && o.Mentions == nil:
+		if condensed, err := o.printText(); err == nil {
+			return condensed
+		}
 	}
+	return fingerprint(o.ConversationID, o.Kind, o.Body, o.ReplyTo, o.Mentions)
 }
 
 // Origin is where a forwarded message is from: who wrote it first, and when.

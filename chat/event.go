@@ -61,13 +61,17 @@ func EncodeBody(kind EventType, at Time, data any) (Body, error) {
 
 // AppendBody appends the body of an event whose data is JSON already.
 func AppendBody(b Body, kind EventType, at Time, data []byte) Body {
+	b = append(appendBodyHead(b, kind, at), data...)
+	return append(b, '}')
+}
+
+// appendBodyHead appends what comes before the data.
+func appendBodyHead(b Body, kind EventType, at Time) Body {
 	b = append(b, `"type":"`...)
 	b = append(b, kind...)
 	b = append(b, `","at":"`...)
 	b = at.Std().AppendFormat(b, timeLayout)
-	b = append(b, `","data":`...)
-	b = append(b, data...)
-	return append(b, '}')
+	return append(b, `","data":`...)
 }
 
 // Data returns what the event says, as JSON. It is a part of the body: do not

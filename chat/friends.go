@@ -445,7 +445,11 @@ func (s *Service) checkKey(faults *fieldErrors, key string) {
 func fingerprint(parts ...any) (condensed [16]byte) {
 	// Marshalling ids, strings, numbers and slices of them cannot fail.
 	encoded, _ := json.Marshal(parts)
-	sum := sha256.Sum256(encoded)
+	return condense(encoded)
+}
+
+func condense(asked []byte) (condensed [16]byte) {
+	sum := sha256.Sum256(asked)
 	copy(condensed[:], sum[:])
 	return condensed
 }

@@ -27,6 +27,13 @@ func (id ID) String() string {
 	return idText.EncodeToString(raw[:])
 }
 
+// append appends the id as clients see it.
+func (id ID) append(b []byte) []byte {
+	var raw [8]byte
+	binary.BigEndian.PutUint64(raw[:], uint64(id))
+	return idText.AppendEncode(b, raw[:])
+}
+
 // MarshalText makes ids strings in JSON, also as map keys.
 func (id ID) MarshalText() ([]byte, error) {
 	return []byte(id.String()), nil

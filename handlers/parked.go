@@ -92,7 +92,6 @@ func (a *api) streamParked(c echo.Context, x *exchange, from start, says chat.Ac
 		return err
 	}
 	a.metrics.streams.Inc()
-	a.parking.begun.Add(1)
 	x.parked = true
 	s.quit = a.recorder(x)
 	s.begin(x, from, a.StreamLifetime, appendHead(nil, c.Response().Header()))

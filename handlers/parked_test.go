@@ -192,17 +192,23 @@ func TestWheelForgetsNobodyAndGoesOnWithTheLate(t *testing.T) {
 	}
 }
 
-func TestMemoryIsGivenBackOnceAfterAWaveOfStreams(t *testing.T) {
+func TestMemoryIsGivenBackWhenLittleHappens(t *testing.T) {
 	t.Parallel()
-	var w wave
-	assert.False(t, w.over(worthFreeing), "they are still coming")
-	assert.False(t, w.over(worthFreeing))
-	assert.True(t, w.over(worthFreeing))
-	assert.False(t, w.over(worthFreeing), "once is enough")
-	for range 2 * quietTicks {
-		assert.False(t, w.over(2*worthFreeing-1), "too few since")
-	}
-	assert.False(t, w.over(2*worthFreeing))
-	assert.False(t, w.over(2*worthFreeing))
-	assert.True(t, w.over(2*worthFreeing))
+	const alive = 10 << 20
+	m := newMemory()
+	assert.False(t, m.quiet(100<<20, alive), "streams are being opened")
+	assert.True(t, m.quiet(101<<20, alive), "no more are coming")
+	assert.False(t, m.quiet(102<<20, alive), "once is enough")
+	assert.False(t, m.quiet(105<<20, alive))
+	assert.False(t, m.quiet(108<<20, alive))
+	assert.True(t, m.quiet(110<<20, alive), "idle streams make garbage too")
+	assert.False(t, m.quiet(113<<20, 100<<20))
+	assert.False(t, m.quiet(117<<20, 100<<20), "where much is alive a collection has more to go through")
+	assert.False(t, m.quiet(1000<<20, alive), "the collector has enough to do")
+
+	real := newMemory()
+	now := time.Now()
+	real.worthFreeing(now)
+	assert.NotZero(t, real.seen, "the runtime tells what is allocated")
+	assert.NotZero(t, real.samples[1].Value.Uint64(), "and what is alive")
 }

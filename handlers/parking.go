@@ -3,7 +3,6 @@ package handlers
 import (
 	"context"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,7 +17,6 @@ type parking struct {
 	sockets sockets
 	ready   lane         // streams that have something to do
 	reading lane         // streams that must ask Redis or the database first
-	begun   atomic.Int64 // streams that were ever parked
 	kept    atomic.Int64 // bytes that did not fit into sockets, of all streams
 
 	stop  context.CancelFunc
@@ -180,7 +178,7 @@ func (p *parking) turn(ctx context.Context) {
 	ticker := time.NewTicker(wheelTick)
 	defer ticker.Stop()
 	last := time.Now()
-	var wave wave
+	memory := newMemory()
 	for {
 		select {
 		case <-ctx.Done():
@@ -194,45 +192,10 @@ func (p *parking) turn(ctx context.Context) {
 				p.due(t, now)
 			}
 		}
-		if wave.over(p.begun.Load()) {
+		if memory.worthFreeing(now) {
 			p.loops.Go(freeMemory)
 		}
 	}
-}
-
-// wave notices that many streams were opened and that no more are coming. Then
-// what opening them took, buffers of net/http above all, is given back to the
-// system at once. The collector by itself would keep twice of what is alive, and
-// idle streams make no garbage that would have it run again.
-type wave struct {
-	seen, freed int64 // streams
-	quiet       int   // ticks without another
-}
-
-const (
-	worthFreeing = 1000 // streams
-	quietTicks   = 2    // half a second
-)
-
-// over is told each tick how many streams have ever been opened.
-func (w *wave) over(begun int64) bool {
-	if begun != w.seen {
-		w.seen, w.quiet = begun, 0
-		return false
-	}
-	w.quiet++
-	if w.quiet < quietTicks || begun-w.freed < worthFreeing {
-		return false
-	}
-	w.freed = begun
-	return true
-}
-
-// freeMemory collects twice, because pools keep what they have through one
-// collection, and gives back what is free.
-func freeMemory() {
-	runtime.GC()
-	debug.FreeOSMemory()
 }
 
 // due looks at a stream whose tick has come.

@@ -269,7 +269,8 @@ func check(out *chat.Outgoing, c *conversation) error {
 // accept encodes a message and notes it for writing.
 func (b *batch) accept(outcome *chat.Outcome, fingerprint [16]byte, audience *chat.Audience) error {
 	message := outcome.Message
-	body, err := chat.EncodeBody(chat.MessageCreated, message.CreatedAt, message.ForOthers())
+	forOthers := message.ForOthers()
+	body, err := chat.EncodeMessage(chat.MessageCreated, message.CreatedAt, &forOthers)
 	if err != nil {
 		return err
 	}

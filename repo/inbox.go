@@ -239,7 +239,7 @@ func encodeShown(c *conn, user chat.ID, shown []shownMessage, events []chat.Inbo
 		return err
 	}
 	for i := range shown {
-		body, err := chat.EncodeBody(shown[i].kind, shown[i].time, shown[i].message)
+		body, err := chat.EncodeMessage(shown[i].kind, shown[i].time, &shown[i].message)
 		if err != nil {
 			return err
 		}
