@@ -64,6 +64,13 @@ type messageTx interface {
 	// MaxUnreadCount.
 	UnreadMentions(conversation, user ID, after int64) (int64, error)
 	// ReadStateOf returns how far a user has read a conversation, with the counts
-	// that follow. LastSeq is not set.
+	// that follow.
 	ReadStateOf(conversation, user ID) (ReadState, error)
+	// ConversationOf returns a conversation as a user sees it, as it is in this
+	// transaction. CodeNotFound when the user does not belong to it.
+	ConversationOf(conversation, user ID) (Conversation, error)
+	// FirstSeqs returns, of those in the audience of a conversation from whom
+	// something is hidden, the first message that they see: later members where
+	// history is not for newcomers, and who has cleared it.
+	FirstSeqs(conversation ID, audience Audience) (Horizons, error)
 }

@@ -34,16 +34,20 @@ func (s *Service) RecallMessage(ctx context.Context, caller Caller, ref MessageR
 		if err != nil {
 			return err
 		}
+		horizons, err := tx.FirstSeqs(ref.ConversationID, audience)
+		if err != nil {
+			return err
+		}
 		if unpinned {
-			if _, err := tellPins(tx, audience, PinChangedData{ConversationID: ref.ConversationID, Seq: ref.Seq, By: caller.User}); err != nil {
+			if _, err := tellPins(tx, audience, horizons, PinChangedData{ConversationID: ref.ConversationID, Seq: ref.Seq, By: caller.User}); err != nil {
 				return err
 			}
 		}
-		if err := tellMentions(tx, message, message.Mentions, nil); err != nil {
+		if err := tellMentions(tx, message, horizons, message.Mentions, nil); err != nil {
 			return err
 		}
 		// The last, because it makes all before it be read anew.
-		return tx.AppendMessage(MessageRecalled, recalled, audience.Members...)
+		return tx.AppendMessage(MessageRecalled, recalled, horizons.whoGot(audience.Members, ref.Seq)...)
 	})
 	if err != nil {
 		return Message{}, err

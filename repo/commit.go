@@ -22,7 +22,7 @@ func (db *DB) CommitMessages(ctx context.Context, messages []chat.Outgoing) ([]c
 	}
 	var b *batch
 	err := db.transactJoined(ctx, func(x *conn) error {
-		b = &batch{x: x, audiences: &db.audiences, out: messages, outcomes: make([]chat.Outcome, len(messages))}
+		b = &batch{x: x, ids: db.ids, audiences: &db.audiences, out: messages, outcomes: make([]chat.Outcome, len(messages))}
 		return b.commit()
 	})
 	if err != nil {
@@ -35,12 +35,14 @@ func (db *DB) CommitMessages(ctx context.Context, messages []chat.Outgoing) ([]c
 // batch is one run of CommitMessages.
 type batch struct {
 	x         *conn
+	ids       *chat.IDs // of stored events
 	audiences *audienceCache
 	out       []chat.Outgoing
 
 	conversations map[chat.ID]*conversation // those locked
 	replays       map[messageKey]stored     // what is stored under the messages' keys
 	accepted      []accepted
+	appearing     []appearance
 	text          statement // memory for one statement after the other
 
 	outcomes     []chat.Outcome
@@ -110,13 +112,19 @@ func (b *batch) write() error {
 	if err := b.updateConversations(); err != nil {
 		return err
 	}
-	rows := b.inboxRows()
+	if err := b.introduce(); err != nil {
+		return err
+	}
+	rows := append(b.inboxRows(), b.introductions()...)
 	deliveries, err := placeInboxRows(b.x, &b.text, rows)
 	if err != nil {
 		return err
 	}
 	b.announcement.Deliveries = deliveries
 	for i, r := range rows {
+		if r.order < 0 { // no message, see introductions
+			continue
+		}
 		if a := &b.accepted[r.order]; a.private && r.user != a.message.SenderID {
 			a.peerInboxSeq = deliveries[i].Seq
 		}
@@ -200,6 +208,7 @@ func (b *batch) settle(i int) error {
 		outcome.Err = refusal
 		return nil //nolint:nilerr // it fails alone
 	}
+	b.appear(c, out.At)
 	c.lastSeq++
 	c.lastActivity = max(c.lastActivity, out.At)
 	c.changed = true

@@ -109,6 +109,9 @@ func (t *tx) ReadStateOf(conversation, user chat.ID) (chat.ReadState, error) {
 	if state.ReadSeq, err = t.ReadSeq(conversation, user); err != nil {
 		return state, err
 	}
+	if state.LastSeq, err = t.LastSeq(conversation); err != nil {
+		return state, err
+	}
 	first, err := t.firstSeq(conversation, user)
 	if err != nil {
 		return state, err

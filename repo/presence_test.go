@@ -30,12 +30,12 @@ func TestTypingIsToldToWhoMayHearIt(t *testing.T) {
 		people := w.users(4)
 		a, b, c, stranger := people[0], people[1], people[2], people[3]
 		told := func(conversation, user chat.ID, most int) []chat.ID {
-			audience, err := w.TypingAudience(t.Context(), conversation, user, most)
+			audience, err := w.TypingAudience(t.Context(), conversation, user, most, w.now())
 			require.NoError(t, err)
 			return audience
 		}
 		notFound := func(conversation, user chat.ID, most int) {
-			_, err := w.TypingAudience(t.Context(), conversation, user, most)
+			_, err := w.TypingAudience(t.Context(), conversation, user, most, w.now())
 			requireCode(t, chat.CodeNotFound, err)
 		}
 		w.befriend(a, b)
