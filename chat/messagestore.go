@@ -51,7 +51,8 @@ type messageTx interface {
 	// versions, mentions, reactions, and its pin. It returns the message as it
 	// is now, and whether it was pinned.
 	RecallMessage(message Message, by ID) (recalled Message, unpinned bool, err error)
-	// HideMessage deletes a message for one user; it tells whether anything changed.
+	// HideMessage deletes a message for one user, whom it mentions no more; it
+	// tells whether anything changed.
 	HideMessage(ref MessageRef, user ID) (bool, error)
 	// SetReaction adds or removes a reaction and returns what there is now; the
 	// message is as MessageOf returned it.
