@@ -42,7 +42,7 @@ func (b *batch) appear(c *conversation, time chat.Time) {
 // introduced is what there is of a private conversation for one of its users
 // before a message makes it appear.
 type introduced struct {
-	state               chat.StoredState
+	state                chat.StoredState
 	readSeq, peerReadSeq int64
 }
 

@@ -54,6 +54,28 @@ func TestTypingIsToldToWhoMayHearIt(t *testing.T) {
 		notFound(group, stranger, 3)
 		notFound(group, stranger, 2)
 		notFound(w.ids.Next(), a, 100)
+		mute := func(user chat.ID, until *chat.Time) {
+			w.write(func(tx chat.Tx) error { return tx.SetMutedUntil(group, user, until) })
+		}
+		mute(b, new(w.now()+1000))
+		assert.Empty(t, told(group, b, 3), "who is muted is not heard to type either")
+		assert.ElementsMatch(t, []chat.ID{a, c}, told(group, c, 3))
+		mute(b, new(w.now()-1))
+		assert.ElementsMatch(t, []chat.ID{a, c}, told(group, b, 3), "not any more")
+		w.write(func(tx chat.Tx) error {
+			locked, err := tx.LockGroup(group)
+			require.NoError(t, err)
+			locked.SendPolicy = chat.SendByAdmins
+			return tx.UpdateGroup(locked)
+		})
+		assert.Empty(t, told(group, b, 3), "only the owner and admins may send")
+		assert.ElementsMatch(t, []chat.ID{b, c}, told(group, a, 3))
+		w.write(func(tx chat.Tx) error {
+			locked, err := tx.LockGroup(group)
+			require.NoError(t, err)
+			locked.SendPolicy = chat.SendByEveryone
+			return tx.UpdateGroup(locked)
+		})
 		w.block(b, a, true)
 		w.block(a, c, true)
 		assert.Empty(t, told(group, a, 100))
