@@ -168,7 +168,10 @@ func (r *replica) applyMessage(kind client.EventType, message client.Message) {
 		t.hold(message)
 	}
 	if message.Seq >= t.lastSeq {
-		t.lastSeq, t.lastActivity = message.Seq, message.CreatedAt
+		t.lastSeq = message.Seq
+		if message.CreatedAt.After(t.lastActivity) {
+			t.lastActivity = message.CreatedAt
+		}
 		if message.Seq > t.cleared {
 			t.last = &message
 		}

@@ -352,6 +352,9 @@ func (t *talk) shown(me string, other *talk, near func(user string) bool) map[st
 	}
 	if t.peer != nil {
 		all["peer"] = t.peer.ID
+		if t.peer.Deleted != nil {
+			delete(all, "peer_read_seq") // who has seen it keeps it, and nobody else can tell
+		}
 		if near(t.peer.ID) {
 			all["peer"] = *t.peer
 		}
