@@ -41,14 +41,8 @@ func (s *Service) SetPin(ctx context.Context, caller Caller, ref MessageRef, on 
 		if err != nil {
 			return err
 		}
-		if audience.Kind == KindGroup {
-			member, err := tx.MemberOf(ref.ConversationID, caller.User)
-			if err != nil {
-				return err
-			}
-			if !member.Role.Manages() {
-				return Forbidden("Only the owner and admins may pin messages in a group.")
-			}
+		if err := mayPin(tx, caller, ref, audience); err != nil {
+			return err
 		}
 		message, err := tx.MessageOf(ref)
 		if err != nil {
@@ -81,6 +75,21 @@ func (s *Service) SetPin(ctx context.Context, caller Caller, ref MessageRef, on 
 		return nil
 	})
 	return now, err
+}
+
+// mayPin tells whether the caller, who may write to the conversation, may pin in it.
+func mayPin(tx Tx, caller Caller, ref MessageRef, audience Audience) error {
+	if audience.Kind != KindGroup {
+		return nil
+	}
+	member, err := tx.MemberOf(ref.ConversationID, caller.User)
+	if err != nil {
+		return err
+	}
+	if !member.Role.Manages() {
+		return Forbidden("Only the owner and admins may pin messages in a group.")
+	}
+	return nil
 }
 
 // tellPins tells those in a conversation who see a message that was pinned or

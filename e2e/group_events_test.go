@@ -373,7 +373,7 @@ func TestNewcomersSeeNoEarlierHistoryWhereTheGroupSaysSo(t *testing.T) {
 			require.NoError(t, err)
 			_, err = early.AddReaction(t.Context(), made.ID, earlier, "👍")
 			require.NoError(t, err)
-			for _, seq := range []int64{earlier, all[1].Seq} {
+			for _, seq := range []int64{earlier, all[len(all)-1].Seq} {
 				_, err = owner.PinMessage(t.Context(), made.ID, seq)
 				require.NoError(t, err)
 			}
