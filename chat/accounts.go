@@ -120,6 +120,9 @@ func (s *Service) Login(ctx context.Context, in LoginInput) (SignIn, error) {
 		if err := tx.InsertSession(session); err != nil {
 			return nil, err
 		}
+		if err := tx.Append(SessionCreated, SessionCreatedData{Session: session}, known.User.ID); err != nil {
+			return nil, err
+		}
 		return s.endUnused(tx, known.User.ID, session.ID)
 	})
 	if err != nil {

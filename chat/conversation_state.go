@@ -5,6 +5,13 @@ import "context"
 // ConversationUpdated tells a user's devices what the user has set for a conversation.
 const ConversationUpdated EventType = "conversation.updated"
 
+// ConversationAdded tells a user's devices of a conversation that they may not
+// know, because it is in none of the user's lists yet or was not any more: with
+// the first message that there is to show in it, or when the user becomes a
+// member of the group. Its data is the [Conversation] as it is right before
+// that message, without a last one: what was said before is history.
+const ConversationAdded EventType = "conversation.added"
+
 // MutedForever is the muted_until of a conversation that is muted without an end.
 const MutedForever Time = 253_402_300_799_999 // 9999-12-31T23:59:59.999Z
 
@@ -30,13 +37,14 @@ func sameTime(a, b *Time) bool {
 }
 
 // ConversationUpdatedData says what a user has set for a conversation, and what
-// is unread for it. All of it is absolute.
+// is unread for it, of the messages up to LastSeq. All of it is absolute.
 type ConversationUpdatedData struct {
 	ConversationID ID `json:"conversation_id"`
 	ConversationState
 
 	UnreadCount    int64 `json:"unread_count"`
 	MentionsUnread int64 `json:"mentions_unread"`
+	LastSeq        int64 `json:"last_seq"`
 }
 
 // Standing is how far a conversation has come.
@@ -238,5 +246,6 @@ func setState(tx Tx, caller Caller, id ID, before, after StoredState, at Standin
 	}
 	return tx.Append(ConversationUpdated, ConversationUpdatedData{
 		ConversationID: id, ConversationState: seen, UnreadCount: state.UnreadCount, MentionsUnread: state.MentionsUnread,
+		LastSeq: at.LastSeq,
 	}, caller.User)
 }

@@ -189,9 +189,7 @@ func (s *Service) MarkRead(ctx context.Context, caller Caller, id ID, seq int64)
 // every inbox.
 func tellRead(tx Tx, audience Audience, reader ID, state ReadState) error {
 	read := ConversationReadData{ConversationID: state.ConversationID, UserID: reader, ReadSeq: state.ReadSeq}
-	own := read
-	own.UnreadCount, own.MentionsUnread = &state.UnreadCount, &state.MentionsUnread
-	if err := tx.Append(ConversationRead, own, reader); err != nil {
+	if err := tellReader(tx, reader, state); err != nil {
 		return err
 	}
 	if audience.Kind != KindPrivate {
@@ -203,6 +201,14 @@ func tellRead(tx Tx, audience Audience, reader ID, state ReadState) error {
 		}
 	}
 	return nil
+}
+
+// tellReader tells a user's devices how far the user has read, with the counts.
+func tellReader(tx Tx, reader ID, state ReadState) error {
+	return tx.Append(ConversationRead, ConversationReadData{
+		ConversationID: state.ConversationID, UserID: reader, ReadSeq: state.ReadSeq,
+		UnreadCount: &state.UnreadCount, MentionsUnread: &state.MentionsUnread, LastSeq: &state.LastSeq,
+	}, reader)
 }
 
 // unmark takes the mark away that a conversation is unread, because it is being read.

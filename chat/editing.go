@@ -78,16 +78,15 @@ func (s *Service) EditMessage(ctx context.Context, caller Caller, ref MessageRef
 		if edits > s.limits.MaxEdits {
 			return Conflict("A message can be edited " + decimal(s.limits.MaxEdits) + " times.")
 		}
-		readers := audience.Members
-		if audience.Kind == KindGroup { // whom it hides earlier history from must not read it as an edit
-			if readers, err = tx.MembersWhoSee(ref); err != nil {
-				return err
-			}
-		}
-		if err := tx.AppendMessage(MessageEdited, after, readers...); err != nil {
+		horizons, err := tx.FirstSeqs(ref.ConversationID, audience)
+		if err != nil {
 			return err
 		}
-		return tellMentions(tx, after, before.Mentions, after.Mentions)
+		// From whom earlier history is hidden, they must not read it as an edit.
+		if err := tx.AppendMessage(MessageEdited, after, horizons.whoSee(audience.Members, ref.Seq)...); err != nil {
+			return err
+		}
+		return tellMentions(tx, after, horizons, before.Mentions, after.Mentions)
 	})
 	if err != nil {
 		return Message{}, err
@@ -149,9 +148,9 @@ func (m *Message) says(other Message) bool {
 
 // tellMentions tells those whom a message mentions now and did not before, or
 // the other way round, how many unread messages mention them.
-func tellMentions(tx Tx, message Message, before, after []ID) error {
+func tellMentions(tx Tx, message Message, horizons Horizons, before, after []ID) error {
 	for _, user := range slices.Concat(before, after) {
-		if slices.Contains(before, user) == slices.Contains(after, user) || user == message.SenderID {
+		if slices.Contains(before, user) == slices.Contains(after, user) || user == message.SenderID || !horizons.See(user, message.Seq) {
 			continue
 		}
 		state, err := tx.ReadStateOf(message.ConversationID, user)
@@ -161,11 +160,7 @@ func tellMentions(tx Tx, message Message, before, after []ID) error {
 		if state.ReadSeq >= message.Seq {
 			continue
 		}
-		err = tx.Append(ConversationRead, ConversationReadData{
-			ConversationID: message.ConversationID, UserID: user, ReadSeq: state.ReadSeq,
-			UnreadCount: &state.UnreadCount, MentionsUnread: &state.MentionsUnread,
-		}, user)
-		if err != nil {
+		if err := tellReader(tx, user, state); err != nil {
 			return err
 		}
 	}

@@ -29,6 +29,7 @@ const (
 	MemberLeft           EventType = "member.left"
 	MemberUpdated        EventType = "member.updated"
 	SessionRevoked       EventType = "session.revoked"
+	SessionCreated       EventType = "session.created"
 
 	JoinRequestCreated EventType = "join_request.created"
 	JoinRequestUpdated EventType = "join_request.updated"
@@ -154,13 +155,14 @@ func (a Announcement) Empty() bool {
 // The data of events that are no noun of their own.
 type (
 	// ConversationReadData says how far somebody has read. The counts are in
-	// the reader's own copy only, and absolute.
+	// the reader's own copy only, and absolute: of the messages up to LastSeq.
 	ConversationReadData struct {
 		ConversationID ID     `json:"conversation_id"`
 		UserID         ID     `json:"user_id"`
 		ReadSeq        int64  `json:"read_seq"`
 		UnreadCount    *int64 `json:"unread_count,omitempty"`
 		MentionsUnread *int64 `json:"mentions_unread,omitempty"`
+		LastSeq        *int64 `json:"last_seq,omitempty"`
 	}
 	// MessageDeletedData names a message that the user has deleted for themselves.
 	MessageDeletedData struct {
@@ -210,6 +212,13 @@ type (
 	BanRemovedData struct {
 		GroupID ID `json:"group_id"`
 		UserID  ID `json:"user_id"`
+	}
+	// SessionCreatedData is a session that has begun, without what only one
+	// that asks can be told: whether it is the session.
+	SessionCreatedData struct {
+		Session
+
+		Current *bool `json:"current,omitempty"` // nil, in the place of Session's
 	}
 	// SessionRevokedData names the session that ended.
 	SessionRevokedData struct {

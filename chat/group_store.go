@@ -24,8 +24,6 @@ type GroupTx interface {
 	Post(message Message, users ...ID) error
 	// LastSeq returns the last seq of a conversation.
 	LastSeq(conversation ID) (int64, error)
-	// MembersWhoSee lists the members of a group whose history has the message.
-	MembersWhoSee(ref MessageRef) ([]ID, error)
 
 	// ManagerIDs returns the owner and the admins, ascending.
 	ManagerIDs(group ID) ([]ID, error)

@@ -113,6 +113,12 @@ func (s *Service) insertGroup(tx Tx, by ID, in NewGroup, members []ID) (Group, e
 	if err := tx.InsertMembers(group.ID, RoleMember, members...); err != nil {
 		return Group{}, err
 	}
+	if err := tellAdded(tx, group.ID, by); err != nil {
+		return Group{}, err
+	}
+	if err := tellAdded(tx, group.ID, members...); err != nil {
+		return Group{}, err
+	}
 	return group, tellAll(tx, group.ID, GroupCreated, group, SystemEvent{Type: SystemGroupCreated, UserIDs: members, By: by})
 }
 
@@ -406,13 +412,19 @@ func (s *Service) addMember(tx Tx, group Group, user ID, role Role, by ID) (Grou
 		return Group{}, err
 	}
 	group.MemberCount++
+	if err := passOver(tx, group.ID, user); err != nil {
+		return Group{}, err
+	}
+	if err := tellAdded(tx, group.ID, user); err != nil {
+		return Group{}, err
+	}
 	joined := MemberJoinedData{Group: group, User: member.User, Role: role, By: by, MutedUntil: member.MutedUntil}
 	said := SystemEvent{Type: SystemMemberJoined, UserIDs: []ID{user}, By: by}
 	if err := tellAll(tx, group.ID, MemberJoined, joined, said); err != nil {
 		return Group{}, err
 	}
 	group.MyRole = &role
-	return group, passOver(tx, group.ID, user)
+	return group, nil
 }
 
 // passOver notes that a new member has read what was said before: it is
@@ -426,9 +438,20 @@ func passOver(tx Tx, group, user ID) error {
 	if err != nil || before >= lastSeq {
 		return err
 	}
-	unread, err := tx.SetReadSeq(group, user, lastSeq)
+	_, err = tx.SetReadSeq(group, user, lastSeq)
+	return err
+}
+
+// tellAdded tells new members of a group of its conversation, as the first of
+// them sees it: they must be in the same role and have set nothing for it.
+func tellAdded(tx Tx, group ID, users ...ID) error {
+	if len(users) == 0 {
+		return nil
+	}
+	conversation, err := tx.ConversationOf(group, users[0])
 	if err != nil {
 		return err
 	}
-	return tx.Append(ConversationRead, ConversationReadData{ConversationID: group, UserID: user, ReadSeq: lastSeq, UnreadCount: &unread}, user)
+	conversation.LastMessage = nil // inboxes keep nothing of what may yet be recalled
+	return tx.Append(ConversationAdded, conversation, users...)
 }

@@ -51,7 +51,8 @@ type messageTx interface {
 	// versions, mentions, reactions, and its pin. It returns the message as it
 	// is now, and whether it was pinned.
 	RecallMessage(message Message, by ID) (recalled Message, unpinned bool, err error)
-	// HideMessage deletes a message for one user; it tells whether anything changed.
+	// HideMessage deletes a message for one user, whom it mentions no more; it
+	// tells whether anything changed.
 	HideMessage(ref MessageRef, user ID) (bool, error)
 	// SetReaction adds or removes a reaction and returns what there is now; the
 	// message is as MessageOf returned it.
@@ -64,6 +65,13 @@ type messageTx interface {
 	// MaxUnreadCount.
 	UnreadMentions(conversation, user ID, after int64) (int64, error)
 	// ReadStateOf returns how far a user has read a conversation, with the counts
-	// that follow. LastSeq is not set.
+	// that follow.
 	ReadStateOf(conversation, user ID) (ReadState, error)
+	// ConversationOf returns a conversation as a user sees it, as it is in this
+	// transaction. CodeNotFound when the user does not belong to it.
+	ConversationOf(conversation, user ID) (Conversation, error)
+	// FirstSeqs returns, of those in the audience of a conversation from whom
+	// something is hidden, the first message that they see: later members where
+	// history is not for newcomers, and who has cleared it.
+	FirstSeqs(conversation ID, audience Audience) (Horizons, error)
 }

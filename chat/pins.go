@@ -1,6 +1,9 @@
 package chat
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Pin is a message that stands out in its conversation.
 type Pin struct {
@@ -38,14 +41,8 @@ func (s *Service) SetPin(ctx context.Context, caller Caller, ref MessageRef, on 
 		if err != nil {
 			return err
 		}
-		if audience.Kind == KindGroup {
-			member, err := tx.MemberOf(ref.ConversationID, caller.User)
-			if err != nil {
-				return err
-			}
-			if !member.Role.Manages() {
-				return Forbidden("Only the owner and admins may pin messages in a group.")
-			}
+		if err := mayPin(tx, caller, ref, audience); err != nil {
+			return err
 		}
 		message, err := tx.MessageOf(ref)
 		if err != nil {
@@ -58,28 +55,70 @@ func (s *Service) SetPin(ctx context.Context, caller Caller, ref MessageRef, on 
 		if err != nil {
 			return err
 		}
-		if !changed {
-			now.Pins, err = tx.PinsOf(ref.ConversationID)
+		horizons, err := tx.FirstSeqs(ref.ConversationID, audience)
+		if err != nil {
 			return err
 		}
-		if now, err = tellPins(tx, audience, now); err != nil {
+		var pins []Pin
+		if changed {
+			pins, err = tellPins(tx, audience, horizons, now)
+		} else {
+			pins, err = tx.PinsOf(ref.ConversationID)
+		}
+		if err != nil {
 			return err
 		}
-		if len(now.Pins) > s.limits.MaxPins {
+		if changed && len(pins) > s.limits.MaxPins {
 			return Conflict("A conversation can have " + decimal(s.limits.MaxPins) + " pinned messages. Unpin another first.")
 		}
+		now.Pins = horizons.pinsSeenBy(caller.User, pins)
 		return nil
 	})
 	return now, err
 }
 
-// tellPins tells everybody in a conversation what is pinned now.
-func tellPins(tx Tx, audience Audience, now PinChangedData) (PinChangedData, error) {
-	var err error
-	if now.Pins, err = tx.PinsOf(now.ConversationID); err != nil {
-		return now, err
+// mayPin tells whether the caller, who may write to the conversation, may pin in it.
+func mayPin(tx Tx, caller Caller, ref MessageRef, audience Audience) error {
+	if audience.Kind != KindGroup {
+		return nil
 	}
-	return now, tx.Append(PinChanged, now, audience.Members...)
+	member, err := tx.MemberOf(ref.ConversationID, caller.User)
+	if err != nil {
+		return err
+	}
+	if !member.Role.Manages() {
+		return Forbidden("Only the owner and admins may pin messages in a group.")
+	}
+	return nil
+}
+
+// tellPins tells those in a conversation who see a message that was pinned or
+// unpinned what is pinned now, as far as each of them sees it, and returns all of it.
+func tellPins(tx Tx, audience Audience, horizons Horizons, now PinChangedData) ([]Pin, error) {
+	pins, err := tx.PinsOf(now.ConversationID)
+	if err != nil {
+		return nil, err
+	}
+	type group struct {
+		pins  []Pin
+		users []ID
+	}
+	var groups []*group // of those who see the same: mostly one
+	for _, user := range horizons.whoSee(audience.Members, now.Seq) {
+		seen := horizons.pinsSeenBy(user, pins)
+		at := slices.IndexFunc(groups, func(g *group) bool { return slices.Equal(g.pins, seen) })
+		if at < 0 {
+			at, groups = len(groups), append(groups, &group{pins: seen})
+		}
+		groups[at].users = append(groups[at].users, user)
+	}
+	for _, g := range groups {
+		now.Pins = g.pins
+		if err := tx.Append(PinChanged, now, g.users...); err != nil {
+			return nil, err
+		}
+	}
+	return pins, nil
 }
 
 // Pins returns what is pinned in one of the caller's conversations, the last pinned first.

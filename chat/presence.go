@@ -133,8 +133,8 @@ const (
 type presenceStore interface {
 	// TypingAudience returns who is told that a user types in a conversation:
 	// nobody when it has more than most members, or when the user may not send
-	// there. CodeNotFound when the user does not belong to it.
-	TypingAudience(ctx context.Context, conversation, user ID, most int) ([]ID, error)
+	// there at the given time. CodeNotFound when the user does not belong to it.
+	TypingAudience(ctx context.Context, conversation, user ID, most int, at Time) ([]ID, error)
 	// FriendsSeen returns those of the users who are the viewer's friends,
 	// without any block between them, in no particular order.
 	FriendsSeen(ctx context.Context, viewer ID, users []ID) ([]VisibleUser, error)
@@ -158,7 +158,8 @@ func (s *Service) SetTyping(ctx context.Context, caller Caller, conversation ID,
 	if !s.typing.pass(topic, state, now) {
 		return nil
 	}
-	audience, err := s.store.TypingAudience(ctx, conversation, caller.User, s.limits.MaxTypingMembers)
+	at := TimeOf(now)
+	audience, err := s.store.TypingAudience(ctx, conversation, caller.User, s.limits.MaxTypingMembers, at)
 	if err != nil {
 		s.typing.forget(topic)
 		return err
@@ -166,7 +167,6 @@ func (s *Service) SetTyping(ctx context.Context, caller Caller, conversation ID,
 	if len(audience) == 0 {
 		return nil
 	}
-	at := TimeOf(now)
 	body, err := EncodeBody(TypingChanged, at, TypingData{ConversationID: conversation, UserID: caller.User, State: state})
 	if err != nil {
 		return err

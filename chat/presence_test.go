@@ -23,7 +23,7 @@ func (a *acquaintances) FriendsSeen(context.Context, ID, []ID) ([]VisibleUser, e
 	return a.friends, a.err
 }
 
-func (a *acquaintances) TypingAudience(context.Context, ID, ID, int) ([]ID, error) {
+func (a *acquaintances) TypingAudience(context.Context, ID, ID, int, Time) ([]ID, error) {
 	a.asked++
 	return a.told, a.err
 }

@@ -71,7 +71,11 @@ func (s *Service) SetReaction(ctx context.Context, caller Caller, ref MessageRef
 		if on && len(now.Reactions) > s.limits.MaxReactions {
 			return Conflict("A message can have " + decimal(s.limits.MaxReactions) + " different reactions.")
 		}
-		return tx.Append(ReactionChanged, now, audience.Members...)
+		horizons, err := tx.FirstSeqs(ref.ConversationID, audience)
+		if err != nil {
+			return err
+		}
+		return tx.Append(ReactionChanged, now, horizons.whoSee(audience.Members, ref.Seq)...)
 	})
 	return now, err
 }

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -34,16 +35,20 @@ func (s *Service) RecallMessage(ctx context.Context, caller Caller, ref MessageR
 		if err != nil {
 			return err
 		}
+		horizons, err := tx.FirstSeqs(ref.ConversationID, audience)
+		if err != nil {
+			return err
+		}
 		if unpinned {
-			if _, err := tellPins(tx, audience, PinChangedData{ConversationID: ref.ConversationID, Seq: ref.Seq, By: caller.User}); err != nil {
+			if _, err := tellPins(tx, audience, horizons, PinChangedData{ConversationID: ref.ConversationID, Seq: ref.Seq, By: caller.User}); err != nil {
 				return err
 			}
 		}
-		if err := tellMentions(tx, message, message.Mentions, nil); err != nil {
+		if err := tellMentions(tx, message, horizons, message.Mentions, nil); err != nil {
 			return err
 		}
 		// The last, because it makes all before it be read anew.
-		return tx.AppendMessage(MessageRecalled, recalled, audience.Members...)
+		return tx.AppendMessage(MessageRecalled, recalled, horizons.whoGot(audience.Members, ref.Seq)...)
 	})
 	if err != nil {
 		return Message{}, err
@@ -75,16 +80,35 @@ func (s *Service) mayRecall(tx Tx, caller Caller, audience Audience, message Mes
 	return nil
 }
 
-// DeleteMessage deletes a message for the caller alone, on all devices.
+// DeleteMessage deletes a message for the caller alone, on all devices. To the
+// caller it mentions nobody any more.
 func (s *Service) DeleteMessage(ctx context.Context, caller Caller, ref MessageRef) error {
 	if _, err := s.Message(ctx, caller, ref); err != nil {
 		return err
 	}
 	return s.commit(ctx, func(tx Tx) error {
+		audience, _, err := tx.LockConversation(ref.ConversationID)
+		if err != nil {
+			return err
+		}
+		if !audience.Has(caller.User) {
+			return errNoConversation()
+		}
+		message, err := tx.MessageOf(ref)
+		if err != nil {
+			return err
+		}
 		changed, err := tx.HideMessage(ref, caller.User)
 		if err != nil || !changed {
 			return err
 		}
-		return tx.Append(MessageDeleted, MessageDeletedData(ref), caller.User)
+		if err := tx.Append(MessageDeleted, MessageDeletedData(ref), caller.User); err != nil || !slices.Contains(message.Mentions, caller.User) {
+			return err
+		}
+		horizons, err := tx.FirstSeqs(ref.ConversationID, audience)
+		if err != nil {
+			return err
+		}
+		return tellMentions(tx, message, horizons, []ID{caller.User}, nil)
 	})
 }

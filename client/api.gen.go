@@ -792,6 +792,9 @@ type ConversationReadData struct {
 	// Example: 023pbqc03ztkt
 	ConversationID ID `json:"conversation_id"`
 
+	// LastSeq In the reader's own copy only: the counts are of the messages up to here.
+	LastSeq *int64 `json:"last_seq,omitempty"`
+
 	// MentionsUnread In the reader's own copy only; absolute.
 	MentionsUnread *int64 `json:"mentions_unread,omitempty"`
 
@@ -819,6 +822,9 @@ type ConversationUpdatedData struct {
 	//
 	// Example: 023pbqc03ztkt
 	ConversationID ID `json:"conversation_id"`
+
+	// LastSeq The counts are of the messages up to here.
+	LastSeq *int64 `json:"last_seq,omitempty"`
 
 	// MarkedUnread Whether it is shown as unread whatever was read.
 	MarkedUnread bool `json:"marked_unread"`
@@ -2111,6 +2117,38 @@ type Session struct {
 	LastSeenAt Time `json:"last_seen_at"`
 
 	// UserAgent What the client called itself then, shortened; empty for nothing.
+	UserAgent string `json:"user_agent"`
+}
+
+// SessionCreatedData A session as `GET /v1/sessions` lists it, but for `current`, because all of the user's devices read the same bytes.
+type SessionCreatedData struct {
+	// Address The address that the client logged in from; empty when it is not known.
+	Address string `json:"address"`
+
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	CreatedAt Time `json:"created_at"`
+
+	// DeviceName What the session is called; empty when nobody said.
+	DeviceName string `json:"device_name"`
+
+	// ExpiresAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	ExpiresAt Time `json:"expires_at"`
+
+	// ID An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	ID ID `json:"id"`
+
+	// LastSeenAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	LastSeenAt Time `json:"last_seen_at"`
+
+	// UserAgent What the client called itself, shortened; empty for nothing.
 	UserAgent string `json:"user_agent"`
 }
 

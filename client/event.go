@@ -16,6 +16,7 @@ const (
 	EventMessageDeleted       EventType = "message.deleted"        // MessageDeletedData
 	EventReactionChanged      EventType = "reaction.changed"       // ReactionChangedData
 	EventPinChanged           EventType = "pin.changed"            // PinChangedData
+	EventConversationAdded    EventType = "conversation.added"     // Conversation
 	EventConversationRead     EventType = "conversation.read"      // ConversationReadData
 	EventConversationUpdated  EventType = "conversation.updated"   // ConversationUpdatedData
 	EventFriendRequestCreated EventType = "friend_request.created" // FriendRequest
@@ -28,6 +29,7 @@ const (
 	EventMemberJoined         EventType = "member.joined"          // MemberJoinedData
 	EventMemberLeft           EventType = "member.left"            // MemberLeftData
 	EventMemberUpdated        EventType = "member.updated"         // MemberUpdatedData
+	EventSessionCreated       EventType = "session.created"        // SessionCreatedData
 	EventSessionRevoked       EventType = "session.revoked"        // SessionRevokedData
 
 	EventJoinRequestCreated EventType = "join_request.created" // JoinRequest
@@ -82,6 +84,8 @@ func (e Event) Value() any {
 		return valueOf[ReactionChangedData](e)
 	case EventPinChanged:
 		return valueOf[PinChangedData](e)
+	case EventConversationAdded:
+		return valueOf[Conversation](e)
 	case EventConversationRead:
 		return valueOf[ConversationReadData](e)
 	case EventConversationUpdated:
@@ -102,6 +106,8 @@ func (e Event) Value() any {
 		return valueOf[MemberLeftData](e)
 	case EventMemberUpdated:
 		return valueOf[MemberUpdatedData](e)
+	case EventSessionCreated:
+		return valueOf[SessionCreatedData](e)
 	case EventSessionRevoked:
 		return valueOf[SessionRevokedData](e)
 	case EventTyping:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -81,6 +82,10 @@ func viewOf(p *person, known *groupView, id string, events []client.Event) *grou
 		case client.Message:
 			if data.ConversationID == id {
 				v.messages = append(v.messages, data)
+			}
+		case client.Conversation:
+			if data.ID == id {
+				v.readSeq, v.unread = data.ReadSeq, data.UnreadCount
 			}
 		case client.ConversationReadData:
 			if data.ConversationID == id {
@@ -362,17 +367,84 @@ func TestNewcomersSeeNoEarlierHistoryWhereTheGroupSaysSo(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, "after", listed.Items[0].LastMessage.Body)
 
-			// An edit would say what the history hides.
+			// What is said of a message later would say what the history hides.
 			earlier := early.wholeHistory(made.ID)[1].Seq
 			_, err = owner.EditMessage(t.Context(), made.ID, earlier, client.EditMessageRequest{Body: new("Not for newcomers.")})
 			require.NoError(t, err)
-			edits := 0
+			_, err = early.AddReaction(t.Context(), made.ID, earlier, "👍")
+			require.NoError(t, err)
+			for _, seq := range []int64{earlier, all[len(all)-1].Seq} {
+				_, err = owner.PinMessage(t.Context(), made.ID, seq)
+				require.NoError(t, err)
+			}
+			_, err = owner.RecallMessage(t.Context(), made.ID, earlier)
+			require.NoError(t, err)
+			heard := map[client.EventType]int{}
 			for _, event := range late.everything(500) {
-				if message, ok := event.Value().(client.Message); ok && event.Type == client.EventMessageEdited && message.ConversationID == made.ID {
-					edits++
+				switch data := event.Value().(type) {
+				case client.Message:
+					if data.ConversationID == made.ID && data.Seq == earlier {
+						heard[event.Type]++
+					}
+				case client.ReactionChangedData:
+					heard[event.Type]++
+				case client.PinChangedData:
+					if data.ConversationID != made.ID {
+						continue
+					}
+					heard[event.Type]++
+					assert.Equal(t, shown, slices.ContainsFunc(data.Pins, func(pin client.Pin) bool { return pin.Seq == earlier }) || data.Seq == earlier)
 				}
 			}
-			assert.Equal(t, map[bool]int{true: 1, false: 0}[shown], edits)
+			if shown {
+				assert.Equal(t, map[client.EventType]int{
+					client.EventMessageEdited: 1, client.EventReactionChanged: 1, client.EventPinChanged: 3, client.EventMessageRecalled: 1,
+				}, heard)
+			} else {
+				assert.Equal(t, map[client.EventType]int{client.EventReactionChanged: 1, client.EventPinChanged: 1}, heard, "the reaction is that of the other group")
+			}
 		}
+	})
+}
+
+func TestWhoClearedAConversationHearsNoMoreOfWhatWasInIt(t *testing.T) {
+	onBoth(t, func(t *testing.T, d *deployment) {
+		alice, bob := d.friends(t)
+		ctx := t.Context()
+		first, second := alice.say(bob, "one"), alice.say(bob, "two")
+		id := first.ConversationID
+		_, err := alice.PinMessage(ctx, id, first.Seq)
+		require.NoError(t, err)
+		require.NoError(t, bob.ClearConversation(ctx, id))
+		snapshot, err := bob.Sync(ctx)
+		require.NoError(t, err)
+		third := alice.say(bob, "three")
+		for _, step := range []error{
+			failure(alice.EditMessage(ctx, id, second.Seq, client.EditMessageRequest{Body: new("two!"), Mentions: new([]string{bob.id})})),
+			failure(alice.AddReaction(ctx, id, second.Seq, "👍")),
+			failure(alice.UnpinMessage(ctx, id, first.Seq)),
+			failure(alice.PinMessage(ctx, id, second.Seq)),
+			failure(alice.PinMessage(ctx, id, third.Seq)),
+		} {
+			require.NoError(t, step)
+		}
+		var kinds []client.EventType
+		for _, event := range bob.everything(500) {
+			if place(event.Cursor) <= place(snapshot.Cursor) {
+				continue
+			}
+			kinds = append(kinds, event.Type)
+			if pins, ok := event.Value().(client.PinChangedData); ok {
+				require.Len(t, pins.Pins, 1)
+				assert.Equal(t, third.Seq, pins.Pins[0].Seq)
+			}
+		}
+		assert.Equal(t, []client.EventType{client.EventConversationAdded, client.EventMessageCreated, client.EventPinChanged}, kinds)
+		now, err := bob.PinMessage(ctx, id, third.Seq) // it is pinned
+		require.NoError(t, err)
+		assert.Len(t, now.Pins, 1, "the answer has no more of them either")
+		all, err := alice.PinMessage(ctx, id, third.Seq)
+		require.NoError(t, err)
+		assert.Len(t, all.Pins, 2)
 	})
 }

@@ -171,7 +171,7 @@ func TestJoinRequestsAreAQueue(t *testing.T) {
 		first, second, third := people[2], people[3], people[4]
 		group := owner.makes(client.VisibilityPublic, client.JoinPolicyApproval, admin).ID
 		owners, firsts := newsOf(owner), newsOf(first)
-		owners.are(client.EventGroupCreated)
+		owners.are(client.EventConversationAdded, client.EventGroupCreated)
 		for _, p := range []*person{first, second, third} {
 			asked, err := p.AskToJoin(t.Context(), group, "It is "+p.name)
 			require.NoError(t, err)

@@ -121,7 +121,7 @@ func TestUnreadCounts(t *testing.T) {
 		assert.Equal(t, client.ReadState{ConversationID: private, ReadSeq: 2, UnreadCount: 1, LastSeq: 4}, state)
 		read, ok := watching.first(client.EventConversationRead).Value().(client.ConversationReadData)
 		require.True(t, ok)
-		assert.Equal(t, client.ConversationReadData{ConversationID: private, UserID: bob.id, ReadSeq: 2, UnreadCount: new(int64(1)), MentionsUnread: new(int64(0))}, read)
+		assert.Equal(t, client.ConversationReadData{ConversationID: private, UserID: bob.id, ReadSeq: 2, UnreadCount: new(int64(1)), MentionsUnread: new(int64(0)), LastSeq: new(int64(4))}, read)
 		seen, ok := peer.first(client.EventConversationRead).Value().(client.ConversationReadData)
 		require.True(t, ok)
 		assert.Equal(t, client.ConversationReadData{ConversationID: private, UserID: bob.id, ReadSeq: 2}, seen, "the peer sees how far, and no count")

@@ -317,7 +317,7 @@ func TestRolesInGroups(t *testing.T) {
 		owner, admin, member, other := people[0], people[1], people[2], people[3]
 		group := owner.group(admin, member)
 		watching := newsOf(member)
-		watching.are(client.EventGroupCreated)
+		watching.are(client.EventConversationAdded, client.EventGroupCreated)
 
 		_, err := owner.PutMember(t.Context(), group, admin.id, client.RoleAdmin)
 		require.NoError(t, err)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,9 +12,9 @@ import (
 )
 
 // replica is what a device knows of its user's world, made as docs/protocol.md says a client makes it: from a snapshot, and
-// then from events alone, applied in order. Nothing is counted up or down: events are absolute, and applying one twice is harmless.
+// then from events alone, applied in order. It asks for nothing while it applies them, nothing is counted up or down, and
+// applying an event twice is harmless.
 type replica struct {
-	c       *client.Client
 	me      string
 	applied map[client.EventType]int // how often, for the log
 
@@ -23,15 +23,30 @@ type replica struct {
 	requests map[string]client.FriendRequest // pending, both ways
 	blocks   map[string]client.Block
 	own      client.User
-	groups   map[string]client.Group // without my_role
-	members  map[string]map[string]client.Role
+	asked    map[string]client.JoinRequest // groups that the user waits to be let into
+	sessions map[string]device
+	groups   map[string]client.Group // without what is each member's own
+	roles    map[string]client.Role  // of the user, in each group
+	waiting  map[string]int          // join requests of groups that the user manages
 	talks    map[string]*talk
+
+	// Lists of groups that are there only when the device has looked at them; see open.
+	members     map[string]map[string]client.Member
+	joining     map[string]map[string]client.JoinRequest // these three are for the owner and admins
+	invitations map[string]map[string]client.Invitation
+	bans        map[string]map[string]client.Ban
+}
+
+// device is what is compared of a session: when and from where it was last used is told by no event.
+type device struct {
+	Name      string
+	CreatedAt time.Time
 }
 
 // talk is what a device knows of a conversation.
 type talk struct {
 	kind         client.ConversationKind
-	peer         string
+	peer         *client.Profile
 	last         *client.Message
 	lastSeq      int64
 	readSeq      int64
@@ -46,20 +61,35 @@ type talk struct {
 	marked     bool
 	cleared    int64
 
-	// unread was told when the newest message was unreadAt; what others said later comes on top.
-	unread   int64
-	unreadAt int64
-	later    map[int64]bool
+	// unread and mentions were told of the messages up to counted; what others said later comes on top.
+	unread, mentions, counted int64
+
+	messages map[int64]client.Message // all from since on that are not hidden
+	since    int64
+	pins     []client.Pin // the last pinned first
+	pinsHeld bool         // pins are known
 }
 
-func (t *talk) unreadCount() int64 {
-	count := t.unread
-	for seq := range t.later {
-		if seq > t.unreadAt && seq > max(t.readSeq, t.cleared) {
-			count++
+// counts are how much is unread, and how many messages among it mention the user.
+func (t *talk) counts(me string) (unread, mentions int64) {
+	unread, mentions = t.unread, t.mentions
+	for seq, message := range t.messages {
+		if seq <= t.counted || seq <= max(t.readSeq, t.cleared) || message.SenderID == me || message.Kind == client.MessageKindSystem {
+			continue
+		}
+		unread++
+		if slices.Contains(message.Mentions, me) {
+			mentions++
 		}
 	}
-	return count
+	return unread, mentions
+}
+
+// told takes over counts of the messages up to lastSeq, unless the device has later ones.
+func (t *talk) told(unread, mentions, lastSeq int64) {
+	if lastSeq >= t.counted {
+		t.unread, t.mentions, t.counted = unread, mentions, lastSeq
+	}
 }
 
 // fetch makes a replica of what the server shows now. The cursor was taken before everything else.
@@ -69,8 +99,11 @@ func fetch(ctx context.Context, c *client.Client) (*replica, error) {
 		return nil, err
 	}
 	r := &replica{
-		c: c, me: snapshot.Me.ID, applied: map[client.EventType]int{}, cursor: snapshot.Cursor, friends: map[string]client.Friend{}, own: snapshot.Me, blocks: map[string]client.Block{}, requests: map[string]client.FriendRequest{},
-		groups: map[string]client.Group{}, members: map[string]map[string]client.Role{}, talks: map[string]*talk{},
+		me: snapshot.Me.ID, applied: map[client.EventType]int{}, cursor: snapshot.Cursor, friends: map[string]client.Friend{}, own: snapshot.Me,
+		blocks: map[string]client.Block{}, requests: map[string]client.FriendRequest{}, asked: map[string]client.JoinRequest{}, sessions: map[string]device{},
+		groups: map[string]client.Group{}, roles: map[string]client.Role{}, waiting: map[string]int{}, talks: map[string]*talk{},
+		members: map[string]map[string]client.Member{}, joining: map[string]map[string]client.JoinRequest{},
+		invitations: map[string]map[string]client.Invitation{}, bans: map[string]map[string]client.Ban{},
 	}
 	archived, err := c.FindConversations(ctx, client.ConversationFilter{Archived: client.ArchivedYes}, client.Page{Limit: 200})
 	if err != nil {
@@ -79,276 +112,265 @@ func fetch(ctx context.Context, c *client.Client) (*replica, error) {
 	for _, conversation := range slices.Concat(snapshot.Conversations, snapshot.PinnedConversations, archived.Items) {
 		r.set(conversation)
 	}
-	for friend, err := range client.All(ctx, c.Friends) {
-		if err != nil {
-			return nil, err
-		}
-		r.friends[friend.User.ID] = friend
+	if err := errors.Join(
+		collect(ctx, c.Friends, func(f client.Friend) { r.friends[f.User.ID] = f }),
+		collect(ctx, c.Blocks, func(b client.Block) { r.blocks[b.User.ID] = b }),
+		collect(ctx, c.MyJoinRequests, func(j client.JoinRequest) { r.asked[j.GroupID] = j }),
+		collect(ctx, c.MyGroups, r.setGroup),
+		r.fetchRequests(ctx, c, snapshot.IncomingRequestCount),
+		r.fetchSessions(ctx, c),
+	); err != nil {
+		return nil, err
 	}
-	for block, err := range client.All(ctx, c.Blocks) {
-		if err != nil {
-			return nil, err
-		}
-		r.blocks[block.User.ID] = block
-	}
-	incoming := 0
-	for _, direction := range []client.Direction{client.DirectionIncoming, client.DirectionOutgoing} {
-		list, err := c.FriendRequests(ctx, direction, client.Page{Limit: 200})
-		if err != nil {
-			return nil, err
-		}
-		for _, request := range list.Items {
-			r.requests[request.ID] = request
-		}
-		if direction == client.DirectionIncoming {
-			incoming = len(list.Items)
-		}
-	}
-	for group, err := range client.All(ctx, c.MyGroups) {
-		if err != nil {
-			return nil, err
-		}
-		if err := r.meet(ctx, group); err != nil {
-			return nil, err
-		}
-	}
-	if incoming != snapshot.IncomingRequestCount {
-		return nil, fmt.Errorf("the snapshot counts %d open requests, the list has %d", snapshot.IncomingRequestCount, incoming)
-	}
-	return r, nil
+	return r, r.open(ctx, c)
 }
 
-// set takes over a conversation as the server shows it.
+// collect goes through a list.
+func collect[T any](ctx context.Context, list func(ctx context.Context, page client.Page) (client.List[T], error), do func(item T)) error {
+	for item, err := range client.All(ctx, list) {
+		if err != nil {
+			return err
+		}
+		do(item)
+	}
+	return nil
+}
+
+func (r *replica) fetchRequests(ctx context.Context, c *client.Client, counted int) error {
+	incoming := 0
+	for _, direction := range []client.Direction{client.DirectionIncoming, client.DirectionOutgoing} {
+		err := collect(ctx, func(ctx context.Context, page client.Page) (client.List[client.FriendRequest], error) {
+			return c.FriendRequests(ctx, direction, page)
+		}, func(request client.FriendRequest) {
+			r.requests[request.ID] = request
+			if direction == client.DirectionIncoming {
+				incoming++
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if incoming != counted {
+		return fmt.Errorf("the snapshot counts %d open requests, the list has %d", counted, incoming)
+	}
+	return nil
+}
+
+func (r *replica) fetchSessions(ctx context.Context, c *client.Client) error {
+	sessions, err := c.Sessions(ctx)
+	for _, session := range sessions.Items {
+		r.sessions[session.ID] = device{session.DeviceName, session.CreatedAt}
+	}
+	return err
+}
+
+// open fetches the lists of groups and conversations that the device has not got yet, as somebody does who looks at them.
+// Applying events does without.
+func (r *replica) open(ctx context.Context, c *client.Client) error {
+	for id, role := range r.roles {
+		if r.members[id] == nil {
+			r.members[id] = map[string]client.Member{}
+			if err := listed(ctx, id, c.Members, func(m client.Member) { r.members[id][m.User.ID] = m }); err != nil {
+				return err
+			}
+		}
+		if role == client.RoleMember || r.bans[id] != nil {
+			continue
+		}
+		r.joining[id], r.invitations[id], r.bans[id] = map[string]client.JoinRequest{}, map[string]client.Invitation{}, map[string]client.Ban{}
+		if err := errors.Join(
+			listed(ctx, id, c.JoinRequests, func(j client.JoinRequest) { r.joining[id][j.User.ID] = j }),
+			listed(ctx, id, c.Invitations, func(i client.Invitation) { r.invitations[id][i.ID] = i }),
+			listed(ctx, id, c.Bans, func(b client.Ban) { r.bans[id][b.User.ID] = b }),
+		); err != nil {
+			return err
+		}
+	}
+	for id, t := range r.talks {
+		if err := t.open(ctx, c, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listed goes through a list of a group.
+func listed[T any](ctx context.Context, group string, list func(ctx context.Context, group client.ID, page client.Page) (client.List[T], error), do func(item T)) error {
+	return collect(ctx, func(ctx context.Context, page client.Page) (client.List[T], error) { return list(ctx, group, page) }, do)
+}
+
+// open fetches pins, and what history there is before that which the device has.
+func (t *talk) open(ctx context.Context, c *client.Client, id string) error {
+	if !t.pinsHeld {
+		pins, err := c.Pins(ctx, id)
+		if err != nil {
+			return err
+		}
+		for _, pin := range pins.Items {
+			t.pins = append(t.pins, client.Pin{Seq: pin.Message.Seq, PinnedBy: pin.PinnedBy, PinnedAt: pin.PinnedAt})
+		}
+		t.pinsHeld = true
+	}
+	for t.since > 1 {
+		part, err := c.Messages(ctx, id, client.HistoryQuery{BeforeSeq: &t.since, Limit: 200})
+		if err != nil {
+			return err
+		}
+		for _, message := range part.Items {
+			t.hold(message)
+			t.since = min(t.since, message.Seq)
+		}
+		if !part.HasMoreBefore {
+			t.since = 1
+		}
+	}
+	return nil
+}
+
+// hold keeps a message, without what no event tells.
+func (t *talk) hold(message client.Message) {
+	message.Delivery = nil
+	t.messages[message.Seq] = message
+}
+
+// set takes over a conversation as the server shows it. What the device has of its history it keeps.
 func (r *replica) set(c client.Conversation) {
-	if c.LastMessage != nil {
-		c.LastMessage.Delivery = nil // no event tells it
+	t := &talk{messages: map[int64]client.Message{}, since: c.LastSeq + 1}
+	if known := r.talks[c.ID]; known != nil {
+		t = known
+	} else if c.LastSeq == 0 {
+		t.pinsHeld = true // nothing can be pinned
 	}
-	t := &talk{
-		kind: c.Kind, last: c.LastMessage, lastSeq: c.LastSeq, readSeq: c.ReadSeq, unread: c.UnreadCount, unreadAt: c.LastSeq,
-		lastActivity: c.LastActivityAt, later: map[int64]bool{},
-		pinned: c.Pinned, pinnedAt: timeText(c.PinnedAt), mutedUntil: c.MutedUntil, archived: c.Archived, marked: c.MarkedUnread, cleared: c.ClearedSeq,
-	}
-	if c.Peer != nil {
-		t.peer = c.Peer.ID
+	t.kind, t.peer, t.last, t.lastSeq, t.readSeq, t.lastActivity = c.Kind, c.Peer, c.LastMessage, c.LastSeq, c.ReadSeq, c.LastActivityAt
+	t.unread, t.mentions, t.counted = c.UnreadCount, c.MentionsUnread, c.LastSeq
+	t.pinned, t.pinnedAt, t.mutedUntil = c.Pinned, timeText(c.PinnedAt), c.MutedUntil
+	t.archived, t.marked = c.Archived, c.MarkedUnread
+	t.clear(c.ClearedSeq)
+	if t.last != nil {
+		t.last.Delivery = nil
 	}
 	if c.PeerReadSeq != nil {
 		t.peerReadSeq = *c.PeerReadSeq
 	}
 	r.talks[c.ID] = t
-}
-
-// meet learns about a group that the device did not know: its members and its conversation are asked for, because no event tells them.
-func (r *replica) meet(ctx context.Context, group client.Group) error {
-	group.MyRole, group.JoinRequestCount = nil, nil
-	r.groups[group.ID] = group
-	members := map[string]client.Role{}
-	for member, err := range client.All(ctx, func(ctx context.Context, page client.Page) (client.List[client.Member], error) {
-		return r.c.Members(ctx, group.ID, page)
-	}) {
-		if gone(err) {
-			return nil // a later event says so
-		}
-		if err != nil {
-			return err
-		}
-		members[member.User.ID] = member.Role
-	}
-	r.members[group.ID] = members
-	return r.meetTalk(ctx, group.ID)
-}
-
-// meetTalk asks for a conversation that the device did not know.
-func (r *replica) meetTalk(ctx context.Context, id string) error {
-	conversation, err := r.c.Conversation(ctx, id)
-	if gone(err) {
-		return nil
-	}
-	if err == nil {
-		r.set(conversation)
-	}
-	return err
-}
-
-// gone tells that the server does not show something (any more).
-func gone(err error) bool {
-	var problem *client.Problem
-	return errors.As(err, &problem) && (problem.Status == http.StatusNotFound || problem.Status == http.StatusForbidden)
-}
-
-// applyEvent brings the replica up to an event. Every type of the specification has a case; a test sees to it.
-func (r *replica) applyEvent(ctx context.Context, event client.Event) error {
-	r.applied[event.Type]++
-	switch data := event.Value().(type) {
-	case client.Message:
-		return r.applyMessage(ctx, data)
-	case client.ConversationReadData:
-		r.applyRead(data)
-	case client.ConversationUpdatedData:
-		return r.applyState(ctx, data)
-	case client.FriendRequest: // created and updated
-		data.IncomingRequestCount = nil // of all requests, not of this one
-		if data.State == client.RequestStatePending {
-			r.requests[data.ID] = data
-		} else {
-			delete(r.requests, data.ID)
-		}
-	case client.Friend:
-		r.friends[data.User.ID] = data
-	case client.UserUpdatedData:
-		r.applyProfile(data)
-	case client.BlockChangedData:
-		if data.Blocked {
-			r.blocks[data.User.ID] = client.Block{User: data.User, Since: *data.Since}
-		} else {
-			delete(r.blocks, data.User.ID)
-		}
-	case client.FriendRemovedData:
-		delete(r.friends, data.UserID)
-	case client.Group: // created and updated
-		if _, known := r.groups[data.ID]; !known {
-			return r.meet(ctx, data)
-		}
-		r.groups[data.ID] = data
-	case client.GroupDissolvedData:
-		r.forget(data.GroupID)
-	case client.MemberJoinedData:
-		if data.User.ID == r.me {
-			return r.meet(ctx, data.Group)
-		}
-		r.groups[data.Group.ID] = data.Group
-		r.setRole(data.Group.ID, data.User.ID, data.Role)
-	case client.MemberLeftData:
-		if data.UserID == r.me {
-			r.forget(data.GroupID)
-			return nil
-		}
-		if group, known := r.groups[data.GroupID]; known {
-			group.MemberCount = data.MemberCount
-			r.groups[data.GroupID] = group
-		}
-		delete(r.members[data.GroupID], data.UserID)
-	case client.MemberUpdatedData:
-		r.setRole(data.GroupID, data.UserID, data.Role)
-	case client.MessageDeletedData:
-		return r.look(ctx, data.ConversationID, data.Seq)
-	case client.ReactionChangedData:
-		return r.look(ctx, data.ConversationID, data.Seq)
-	case client.PinChangedData: // pins are no part of what is compared
-	case client.TypingData, client.Presence: // forgotten soon, and kept nowhere
-	case client.SessionRevokedData: // the list of sessions is fetched when somebody looks at it
-	case client.JoinRequest, client.Invitation, client.InvitationRevokedData, client.Ban, client.BanRemovedData: // and so are these
-	default:
-		return fmt.Errorf("nobody knows how to apply %s: %s", event.Type, event.Data)
-	}
-	return nil
-}
-
-// look asks for a conversation again when what was done to a message changes what is shown of it.
-func (r *replica) look(ctx context.Context, conversation string, seq int64) error {
-	if t := r.talks[conversation]; t == nil || t.lastSeq != seq {
-		return nil
-	}
-	return r.meetTalk(ctx, conversation)
-}
-
-// applyProfile takes over a profile where the device shows it.
-func (r *replica) applyProfile(data client.UserUpdatedData) {
-	if data.ID == r.me {
-		r.own = client.User{
-			ID: data.ID, Username: data.Username, DisplayName: data.DisplayName, AvatarURL: data.AvatarURL, StatusText: data.StatusText,
-			AcceptMessagesFrom: *data.AcceptMessagesFrom, AcceptFriendRequestsFrom: *data.AcceptFriendRequestsFrom,
-			AcceptGroupInvitesFrom: *data.AcceptGroupInvitesFrom, PresenceVisibility: *data.PresenceVisibility, CreatedAt: *data.CreatedAt,
-		}
-	}
-	if friend, known := r.friends[data.ID]; known {
-		friend.User = client.Profile{
-			ID: data.ID, Username: data.Username, DisplayName: data.DisplayName, AvatarURL: data.AvatarURL, StatusText: data.StatusText, Deleted: data.Deleted,
-		}
-		r.friends[data.ID] = friend
+	if c.Group != nil {
+		r.setGroup(*c.Group)
 	}
 }
 
-func (r *replica) applyMessage(ctx context.Context, message client.Message) error {
-	t := r.talks[message.ConversationID]
-	if t == nil {
-		return r.meetTalk(ctx, message.ConversationID)
-	}
-	if t.archived && (t.mutedUntil == nil || !message.CreatedAt.Before(*t.mutedUntil)) {
-		t.archived = false
-	}
-	if message.SenderID != r.me && message.Kind != client.MessageKindSystem {
-		t.later[message.Seq] = true
-	}
-	if message.Seq >= t.lastSeq {
-		t.last, t.lastSeq, t.lastActivity = &message, message.Seq, message.CreatedAt
-	}
-	return nil
-}
-
-func (r *replica) applyRead(read client.ConversationReadData) {
-	t := r.talks[read.ConversationID]
-	switch {
-	case t == nil:
-	case read.UserID != r.me:
-		t.peerReadSeq = max(t.peerReadSeq, read.ReadSeq)
-	case read.ReadSeq > t.readSeq:
-		t.readSeq, t.unread, t.unreadAt = read.ReadSeq, *read.UnreadCount, t.lastSeq
-	}
-}
-
-func (r *replica) applyState(ctx context.Context, state client.ConversationUpdatedData) error {
-	t := r.talks[state.ConversationID]
-	if t == nil {
-		return r.meetTalk(ctx, state.ConversationID)
-	}
-	t.pinned, t.pinnedAt, t.mutedUntil = state.Pinned, timeText(state.PinnedAt), state.MutedUntil
-	t.archived, t.marked = state.Archived, state.MarkedUnread
-	if state.ClearedSeq > t.cleared { // it was the newest message then
-		t.cleared, t.unread, t.unreadAt = state.ClearedSeq, state.UnreadCount, state.ClearedSeq
-	}
-	if t.last != nil && t.last.Seq <= t.cleared {
+// clear forgets what is hidden from the user.
+func (t *talk) clear(upTo int64) {
+	t.cleared = upTo
+	maps.DeleteFunc(t.messages, func(seq int64, _ client.Message) bool { return seq <= upTo })
+	t.pins = slices.DeleteFunc(slices.Clone(t.pins), func(pin client.Pin) bool { return pin.Seq <= upTo })
+	if t.last != nil && t.last.Seq <= upTo {
 		t.last = nil
 	}
-	return nil
 }
 
-func (r *replica) setRole(group, user string, role client.Role) {
-	if members := r.members[group]; members != nil {
-		members[user] = role
+// setGroup takes over a group that tells what it is to the user.
+func (r *replica) setGroup(group client.Group) {
+	r.setRole(group.ID, *group.MyRole)
+	if group.JoinRequestCount != nil {
+		r.waiting[group.ID] = *group.JoinRequestCount
+	}
+	group.MyRole, group.JoinRequestCount = nil, nil
+	r.groups[group.ID] = group
+}
+
+// setRole notes what the user is in a group; what is the owner's and admins' to see goes with that.
+func (r *replica) setRole(group string, role client.Role) {
+	r.roles[group] = role
+	if role == client.RoleMember {
+		delete(r.joining, group)
+		delete(r.invitations, group)
+		delete(r.bans, group)
+		delete(r.waiting, group)
 	}
 }
 
+// forget removes a group and its conversation.
 func (r *replica) forget(group string) {
+	r.setRole(group, client.RoleMember)
+	delete(r.roles, group)
 	delete(r.groups, group)
 	delete(r.members, group)
 	delete(r.talks, group)
 }
 
-// shown is what a user would see, in a form that can be compared.
-func (r *replica) shown() map[string]any {
-	all := map[string]any{"me": r.own}
+// shown is what a user would see on a device, in a form that can be compared: of the lists that need not be there, those that
+// another device has as well. Profiles of strangers are left out, because no event tells of those: the ones of whom
+// near says that they are told of to the user are compared.
+func (r *replica) shown(other *replica, near func(user string) bool) map[string]any {
+	all := map[string]any{"me": r.own, "sessions": r.sessions, "waiting": r.waiting, "roles": r.roles}
 	for id, block := range r.blocks {
-		all["block "+id] = block
+		all["block "+id] = block.Since
 	}
 	for id, friend := range r.friends {
 		all["friend "+id] = friend
 	}
-	for id, request := range r.requests {
-		all["request "+id] = request
+	for id, q := range r.requests {
+		q.From, q.To = client.Profile{ID: q.From.ID}, client.Profile{ID: q.To.ID}
+		all["request "+id] = q
+	}
+	for id, join := range r.asked {
+		all["asked "+id] = join.Note
 	}
 	for id, group := range r.groups {
 		all["group "+id] = group
-		all["members "+id] = r.members[id]
+		for user, member := range r.members[id] {
+			if other.members[id] != nil {
+				all["member "+id+" "+user] = []any{member.Role, timeText(member.MutedUntil)}
+			}
+		}
+		if other.bans[id] != nil && r.bans[id] != nil {
+			for user, join := range r.joining[id] {
+				all["joining "+id+" "+user] = join.Note
+			}
+			for user, ban := range r.bans[id] {
+				all["ban "+id+" "+user] = []any{ban.BannedBy, ban.Reason, ban.BannedAt}
+			}
+			all["invitations "+id] = r.invitations[id]
+		}
 	}
 	for id, t := range r.talks {
 		if t.kind == client.ConversationKindPrivate && t.lastSeq <= t.cleared {
 			continue // there is nothing to show
 		}
-		all["conversation "+id] = map[string]any{
-			"kind": t.kind, "peer": t.peer, "last": t.last, "last_seq": t.lastSeq, "read_seq": t.readSeq, "peer_read_seq": t.peerReadSeq,
-			"unread_count": t.unreadCount(), "last_activity_at": t.lastActivity,
-			"pinned": t.pinned, "pinned_at": t.pinnedAt, "muted_until": timeText(t.mutedUntil), "archived": t.archived, "marked_unread": t.marked, "cleared_seq": t.cleared,
+		all["conversation "+id] = t.shown(r.me, other.talks[id], near)
+	}
+	return all
+}
+
+func (t *talk) shown(me string, other *talk, near func(user string) bool) map[string]any {
+	unread, mentions := t.counts(me)
+	all := map[string]any{
+		"kind": t.kind, "last": t.last, "last_seq": t.lastSeq, "read_seq": t.readSeq, "peer_read_seq": t.peerReadSeq,
+		"unread_count": unread, "mentions_unread": mentions, "last_activity_at": t.lastActivity,
+		"pinned": t.pinned, "pinned_at": t.pinnedAt, "muted_until": timeText(t.mutedUntil), "archived": t.archived, "marked_unread": t.marked, "cleared_seq": t.cleared,
+	}
+	if t.peer != nil {
+		all["peer"] = t.peer.ID
+		if t.peer.Deleted != nil {
+			delete(all, "peer_read_seq") // who has seen it keeps it, and nobody else can tell
 		}
+		if near(t.peer.ID) {
+			all["peer"] = *t.peer
+		}
+	}
+	if other == nil {
+		return all
+	}
+	messages := map[int64]client.Message{}
+	for seq, message := range t.messages {
+		if seq >= max(t.since, other.since) {
+			messages[seq] = message
+		}
+	}
+	all["history"] = messages
+	if t.pinsHeld && other.pinsHeld {
+		all["pins"] = append([]client.Pin{}, t.pins...)
 	}
 	return all
 }

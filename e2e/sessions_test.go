@@ -81,6 +81,38 @@ func TestLogoutClosesStreamsOnEveryNode(t *testing.T) {
 	})
 }
 
+func TestLoginIsToldToTheOtherDevices(t *testing.T) {
+	onBoth(t, func(t *testing.T, d *deployment) {
+		phone := d.person(t, 0, "alice")
+		assert.Empty(t, phone.everything(10), "who has registered has no other devices")
+		before, err := phone.Sync(t.Context())
+		require.NoError(t, err)
+		staying := phone.stream(before.Cursor)
+		laptop := phone.device(1)
+		begun, ok := staying.first(client.EventSessionCreated).Value().(client.SessionCreatedData)
+		require.True(t, ok)
+		listed, err := phone.Sessions(t.Context())
+		require.NoError(t, err)
+		session := listed.Items[0]
+		assert.Equal(t, laptop.session, session.ID)
+		assert.Equal(t, client.SessionCreatedData{
+			ID: session.ID, DeviceName: "another", CreatedAt: session.CreatedAt, LastSeenAt: session.CreatedAt,
+			Address: session.Address, UserAgent: session.UserAgent, ExpiresAt: session.ExpiresAt,
+		}, begun)
+		assert.NotEmpty(t, begun.Address)
+		raw := string(staying.first(client.EventSessionCreated).Data)
+		for _, secret := range []string{laptop.Tokens().Access, laptop.Tokens().Refresh, "token", "current"} {
+			assert.NotContains(t, raw, secret)
+		}
+		// Where the new one begins is after that: it learns nothing about itself.
+		first, err := laptop.Poll(t.Context(), client.PollOptions{})
+		require.NoError(t, err)
+		assert.Empty(t, first.Events)
+		refused(t, failure(phone.Login(t.Context(), client.LoginRequest{Username: phone.name, Password: "not it"})), http.StatusUnauthorized, client.ProblemCodeInvalidCredentials)
+		assert.Len(t, phone.everything(10), 1, "a login that fails is told to nobody")
+	})
+}
+
 func TestRefreshRotation(t *testing.T) {
 	onBoth(t, func(t *testing.T, d *deployment) {
 		p := d.person(t, 0, "alice")

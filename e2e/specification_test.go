@@ -182,7 +182,7 @@ func TestNobodyNeedsAnythingElse(t *testing.T) {
 			}
 			cursor = polled["cursor"]
 		}
-		assert.ElementsMatch(t, []string{"friend_request.created", "friend_request.updated", "friend.added", "message.created"}, seen)
+		assert.ElementsMatch(t, []string{"friend_request.created", "friend_request.updated", "friend.added", "conversation.added", "message.created"}, seen)
 
 		read := bob.call("markRead", object{"id": sent["conversation_id"], "seq": sent["seq"]})
 		assert.InDelta(t, 0, read["unread_count"], 0)

@@ -118,6 +118,21 @@ func (e BlockChangedEventType) Valid() bool {
 	}
 }
 
+// Defines values for ConversationAddedEventType.
+const (
+	ConversationAdded ConversationAddedEventType = "conversation.added"
+)
+
+// Valid indicates whether the value is a known member of the ConversationAddedEventType enum.
+func (e ConversationAddedEventType) Valid() bool {
+	switch e {
+	case ConversationAdded:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ConversationKind.
 const (
 	ConversationKindGroup   ConversationKind = "group"
@@ -892,6 +907,21 @@ func (e SendPolicy) Valid() bool {
 	}
 }
 
+// Defines values for SessionCreatedEventType.
+const (
+	SessionCreated SessionCreatedEventType = "session.created"
+)
+
+// Valid indicates whether the value is a known member of the SessionCreatedEventType enum.
+func (e SessionCreatedEventType) Valid() bool {
+	switch e {
+	case SessionCreated:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SessionRevokedEventType.
 const (
 	SessionRevoked SessionRevokedEventType = "session.revoked"
@@ -1305,6 +1335,30 @@ type Conversation struct {
 	UnreadCount int64 `json:"unread_count"`
 }
 
+// ConversationAddedEvent A conversation has come into the user's lists: with the first message that there is to show in a private one, or because the user is a member of the group now. It is shown as it is right before the message that follows; `last_message` is null.
+//
+// Example: {"at":"2026-09-01T10:12:00.000Z","cursor":"1.k3j9.abcdefgh.41","data":{"archived":false,"cleared_seq":0,"id":"026xbm4035yf0","kind":"private","last_activity_at":"2026-09-01T10:06:00.000Z","last_message":null,"last_seq":0,"marked_unread":false,"mentions_unread":0,"muted_until":null,"peer":{"avatar_url":null,"display_name":"Bob","id":"023pbqc03ztkt","status_text":"","username":"bob"},"peer_delivered_seq":0,"peer_read_seq":0,"pinned":false,"pinned_at":null,"read_seq":0,"unread_count":0},"type":"conversation.added"}
+type ConversationAddedEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
+	//
+	// Example: 1.k3j9.abcdefgh.42
+	Cursor Cursor `json:"cursor"`
+
+	// Data Private ones have `peer`, `peer_read_seq` and `peer_delivered_seq`, groups have `group`.
+	Data Conversation `json:"data"`
+
+	// Type Which event this is.
+	Type ConversationAddedEventType `json:"type"`
+}
+
+// ConversationAddedEventType Which event this is.
+type ConversationAddedEventType string
+
 // ConversationKind Whether two people talk here, or a group.
 type ConversationKind string
 
@@ -1324,6 +1378,9 @@ type ConversationReadData struct {
 	// Example: 023pbqc03ztkt
 	ConversationId Id `json:"conversation_id"`
 
+	// LastSeq In the reader's own copy only: the counts are of the messages up to here.
+	LastSeq *int64 `json:"last_seq,omitempty"`
+
 	// MentionsUnread In the reader's own copy only; absolute.
 	MentionsUnread *int64 `json:"mentions_unread,omitempty"`
 
@@ -1341,7 +1398,7 @@ type ConversationReadData struct {
 
 // ConversationReadEvent Somebody has read further.
 //
-// Example: {"at":"2026-09-01T10:12:05.000Z","cursor":"1.k3j9.abcdefgh.43","data":{"conversation_id":"026xbm4035yf0","mentions_unread":0,"read_seq":7,"unread_count":0,"user_id":"023pbqc03ztkt"},"type":"conversation.read"}
+// Example: {"at":"2026-09-01T10:12:05.000Z","cursor":"1.k3j9.abcdefgh.43","data":{"conversation_id":"026xbm4035yf0","last_seq":7,"mentions_unread":0,"read_seq":7,"unread_count":0,"user_id":"023pbqc03ztkt"},"type":"conversation.read"}
 type ConversationReadEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -1376,6 +1433,9 @@ type ConversationUpdatedData struct {
 	// Example: 023pbqc03ztkt
 	ConversationId Id `json:"conversation_id"`
 
+	// LastSeq The counts are of the messages up to here.
+	LastSeq *int64 `json:"last_seq,omitempty"`
+
 	// MarkedUnread Whether it is shown as unread whatever was read.
 	MarkedUnread bool `json:"marked_unread"`
 
@@ -1397,7 +1457,7 @@ type ConversationUpdatedData struct {
 
 // ConversationUpdatedEvent The user has set something for a conversation, or cleared it.
 //
-// Example: {"at":"2026-09-01T10:20:00.000Z","cursor":"1.k3j9.abcdefgh.44","data":{"archived":false,"cleared_seq":0,"conversation_id":"026xbm4035yf0","marked_unread":false,"mentions_unread":0,"muted_until":null,"pinned":true,"pinned_at":"2026-09-01T10:20:00.000Z","unread_count":0},"type":"conversation.updated"}
+// Example: {"at":"2026-09-01T10:20:00.000Z","cursor":"1.k3j9.abcdefgh.44","data":{"archived":false,"cleared_seq":0,"conversation_id":"026xbm4035yf0","last_seq":7,"marked_unread":false,"mentions_unread":0,"muted_until":null,"pinned":true,"pinned_at":"2026-09-01T10:20:00.000Z","unread_count":0},"type":"conversation.updated"}
 type ConversationUpdatedEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	//
@@ -3311,6 +3371,62 @@ type Session struct {
 	// UserAgent What the client called itself then, shortened; empty for nothing.
 	UserAgent string `json:"user_agent"`
 }
+
+// SessionCreatedData A session as `GET /v1/sessions` lists it, but for `current`, because all of the user's devices read the same bytes.
+type SessionCreatedData struct {
+	// Address The address that the client logged in from; empty when it is not known.
+	Address string `json:"address"`
+
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	CreatedAt Time `json:"created_at"`
+
+	// DeviceName What the session is called; empty when nobody said.
+	DeviceName string `json:"device_name"`
+
+	// ExpiresAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	ExpiresAt Time `json:"expires_at"`
+
+	// Id An opaque name; compare it, and nothing else.
+	//
+	// Example: 023pbqc03ztkt
+	Id Id `json:"id"`
+
+	// LastSeenAt RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	LastSeenAt Time `json:"last_seen_at"`
+
+	// UserAgent What the client called itself, shortened; empty for nothing.
+	UserAgent string `json:"user_agent"`
+}
+
+// SessionCreatedEvent Somebody has logged in as the user.
+//
+// Example: {"at":"2026-09-01T10:35:00.000Z","cursor":"1.k3j9.abcdefgh.53","data":{"address":"192.0.2.7","created_at":"2026-09-01T10:35:00.000Z","device_name":"Phone","expires_at":"2026-10-01T10:35:00.000Z","id":"024zj2w004r88","last_seen_at":"2026-09-01T10:35:00.000Z","user_agent":"Mozilla/5.0"},"type":"session.created"}
+type SessionCreatedEvent struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Example: 2026-09-01T10:12:00.000Z
+	At Time `json:"at"`
+
+	// Cursor A position in one user's inbox; opaque text that is good on every node and transport.
+	//
+	// Example: 1.k3j9.abcdefgh.42
+	Cursor Cursor `json:"cursor"`
+
+	// Data A session as `GET /v1/sessions` lists it, but for `current`, because all of the user's devices read the same bytes.
+	Data SessionCreatedData `json:"data"`
+
+	// Type Which event this is.
+	Type SessionCreatedEventType `json:"type"`
+}
+
+// SessionCreatedEventType Which event this is.
+type SessionCreatedEventType string
 
 // SessionList The live sessions of a user.
 type SessionList struct {

@@ -19,6 +19,8 @@ type conversation struct {
 	version      int64 // of the audience
 	audience     *chat.Audience
 	changed      bool
+	// Whether the users of a private one find it in a list.
+	shownLo, shownHi bool
 }
 
 // inChunk bounds the values in one IN list: well below where MySQL's range
@@ -36,12 +38,12 @@ func lockQueries(x *conn, ids []chat.ID, found func(c *conversation)) []query {
 	var queries []query
 	for chunk := range slices.Chunk(ids, inChunk) {
 		q := query{}
-		q.sql("SELECT id, kind, user_lo, user_hi, last_seq, last_activity_at, audience_version FROM conversation WHERE id IN ").
+		q.sql("SELECT id, kind, user_lo, user_hi, last_seq, last_activity_at, audience_version, lo_folder <> 0, hi_folder <> 0 FROM conversation WHERE id IN ").
 			ids(chunk).sql(" ORDER BY id" + x.dialect.forUpdate)
 		q.scan = func(r row) error {
 			c := new(conversation)
 			var lo, hi sql.NullInt64
-			if err := r.Scan(&c.id, &c.kind, &lo, &hi, &c.lastSeq, &c.lastActivity, &c.version); err != nil {
+			if err := r.Scan(&c.id, &c.kind, &lo, &hi, &c.lastSeq, &c.lastActivity, &c.version, &c.shownLo, &c.shownHi); err != nil {
 				return err
 			}
 			c.lo, c.hi = chat.ID(lo.Int64), chat.ID(hi.Int64)

@@ -44,6 +44,7 @@ type batch struct {
 	conversations map[chat.ID]*conversation // those locked
 	replays       map[messageKey]stored     // what is stored under the messages' keys
 	accepted      []accepted
+	appearing     []appearance
 	text          statement // memory for one statement after the other
 
 	outcomes     []chat.Outcome
@@ -134,13 +135,19 @@ func (b *batch) write() error {
 	if err := b.updateConversations(); err != nil {
 		return err
 	}
-	rows := b.inboxRows()
+	if err := b.introduce(); err != nil {
+		return err
+	}
+	rows := append(b.inboxRows(), b.introductions()...)
 	deliveries, err := placeInboxRows(b.x, &b.text, rows)
 	if err != nil {
 		return err
 	}
 	b.announcement.Deliveries = deliveries
 	for i, r := range rows {
+		if r.order < 0 { // no message, see introductions
+			continue
+		}
 		if a := &b.accepted[r.order]; a.private && r.user != a.message.SenderID {
 			a.peerInboxSeq = deliveries[i].Seq
 		}
@@ -227,6 +234,7 @@ func (b *batch) settle(i int) error {
 		outcome.Err = refusal
 		return nil //nolint:nilerr // it fails alone
 	}
+	b.appear(c, out.At)
 	c.lastSeq++
 	c.lastActivity = max(c.lastActivity, out.At)
 	c.changed = true

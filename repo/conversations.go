@@ -31,7 +31,15 @@ func (db *DB) PrivateConversation(ctx context.Context, a, b chat.ID) (chat.ID, e
 // ConversationFor returns one conversation as a user sees it, CodeNotFound when
 // the user does not belong to it.
 func (db *DB) ConversationFor(ctx context.Context, id, user chat.ID) (chat.Conversation, error) {
-	c := db.reader(ctx)
+	return conversationFor(db.reader(ctx), id, user)
+}
+
+// ConversationOf does the same within the transaction.
+func (t *tx) ConversationOf(conversation, user chat.ID) (chat.Conversation, error) {
+	return conversationFor(t.conn, conversation, user)
+}
+
+func conversationFor(c *conn, id, user chat.ID) (chat.Conversation, error) {
 	if _, err := readable(c, id, user); err != nil {
 		return chat.Conversation{}, err
 	}

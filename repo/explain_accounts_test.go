@@ -47,7 +47,9 @@ func stepThroughGroupRules(tx chat.Tx, step func(err error), group, me, third ch
 	step(tx.Post(chat.Message{ConversationID: group, SenderID: me, Kind: chat.KindSystem, System: &chat.SystemEvent{}}, me))
 	_, err = tx.LastSeq(group)
 	step(err)
-	_, err = tx.MembersWhoSee(chat.MessageRef{ConversationID: group, Seq: 1})
+	_, err = tx.FirstSeqs(group, chat.Audience{Kind: chat.KindGroup, Members: []chat.ID{me, third}})
+	step(err)
+	_, err = tx.ConversationOf(group, me)
 	step(err)
 }
 

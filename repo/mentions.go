@@ -49,8 +49,15 @@ func (t *tx) replaceMentions(before, after *chat.Message) error {
 			return err
 		}
 	}
+	// To who has deleted it, it mentions nobody.
+	hidden, err := deletedBy(t.conn, chat.MessageRef{ConversationID: after.ConversationID, Seq: after.Seq}, after.Mentions)
+	if err != nil {
+		return err
+	}
+	mentioning := *after
+	mentioning.Mentions = slices.DeleteFunc(slices.Clone(after.Mentions), func(user chat.ID) bool { return hidden[user] })
 	text.reset()
-	if text.mentionRows(0, after) == 0 {
+	if text.mentionRows(0, &mentioning) == 0 {
 		return nil
 	}
 	return text.exec(t.conn)
@@ -107,6 +114,9 @@ func (t *tx) ReadStateOf(conversation, user chat.ID) (chat.ReadState, error) {
 	state := chat.ReadState{ConversationID: conversation}
 	var err error
 	if state.ReadSeq, err = t.ReadSeq(conversation, user); err != nil {
+		return state, err
+	}
+	if state.LastSeq, err = t.LastSeq(conversation); err != nil {
 		return state, err
 	}
 	first, err := t.firstSeq(conversation, user)

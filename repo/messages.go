@@ -203,5 +203,10 @@ func (t *tx) EditMessage(before, after chat.Message) (edits int, err error) {
 
 // HideMessage deletes a message for one user.
 func (t *tx) HideMessage(ref chat.MessageRef, user chat.ID) (bool, error) {
-	return t.inserted("INSERT INTO hidden_message (user_id, conversation_id, seq) VALUES (?, ?, ?)", user, ref.ConversationID, ref.Seq)
+	changed, err := t.inserted("INSERT INTO hidden_message (user_id, conversation_id, seq) VALUES (?, ?, ?)", user, ref.ConversationID, ref.Seq)
+	if err != nil || !changed {
+		return false, err
+	}
+	_, err = t.exec("DELETE FROM mention WHERE user_id = ? AND conversation_id = ? AND seq = ?", user, ref.ConversationID, ref.Seq)
+	return true, err
 }

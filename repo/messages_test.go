@@ -174,7 +174,7 @@ func TestMentionsUnreadFollowsEditsRecallsAndReading(t *testing.T) {
 			_, err := tx.SetReadSeq(group, cleo, 1)
 			require.NoError(t, err)
 			state, err := tx.ReadStateOf(group, cleo)
-			assert.Equal(t, chat.ReadState{ConversationID: group, ReadSeq: 1, UnreadCount: 2, MentionsUnread: 1}, state)
+			assert.Equal(t, chat.ReadState{ConversationID: group, ReadSeq: 1, UnreadCount: 2, MentionsUnread: 1, LastSeq: 3}, state)
 			return err
 		})
 		assert.EqualValues(t, 1, unread(cleo))

@@ -11,9 +11,9 @@ import (
 
 // TypingAudience returns who is told that a user types in a conversation: all
 // others in it, but for those where one blocks the other. It is nobody when the
-// conversation has more than most members, or the peer takes no messages from
-// the user. CodeNotFound when the user does not belong to it.
-func (db *DB) TypingAudience(ctx context.Context, id, user chat.ID, most int) ([]chat.ID, error) {
+// conversation has more than most members, or the user may not send there at the
+// given time. CodeNotFound when the user does not belong to it.
+func (db *DB) TypingAudience(ctx context.Context, id, user chat.ID, most int, at chat.Time) ([]chat.ID, error) {
 	c := db.reader(ctx)
 	type known struct {
 		kind    chat.ConversationKind
@@ -37,7 +37,7 @@ func (db *DB) TypingAudience(ctx context.Context, id, user chat.ID, most int) ([
 		_, err := one(c, errNoConversation(), scanID, "SELECT user_id FROM group_member WHERE group_id = ? AND user_id = ?", id, user)
 		return nil, err
 	default:
-		return typingMembers(c, id, user)
+		return typingMembers(c, id, user, at)
 	}
 }
 
@@ -57,27 +57,32 @@ func typingPeer(c *conn, lo, hi, user chat.ID) ([]chat.ID, error) {
 	return []chat.ID{peer}, nil
 }
 
-func typingMembers(c *conn, group, user chat.ID) ([]chat.ID, error) {
+func typingMembers(c *conn, group, user chat.ID, at chat.Time) ([]chat.ID, error) {
 	var told []chat.ID
-	belongs := false
+	belongs, speaks := false, false
 	err := each(c, func(r row) error {
 		var (
-			member  chat.ID
-			blocked bool
+			member         chat.ID
+			blocked, heard bool
 		)
-		err := r.Scan(&member, &blocked)
+		err := r.Scan(&member, &blocked, &heard)
 		switch {
 		case member == user:
-			belongs = true
+			belongs, speaks = true, heard
 		case !blocked:
 			told = append(told, member)
 		}
 		return err
-	}, "SELECT m.user_id, b.user_id IS NOT NULL OR r.user_id IS NOT NULL FROM group_member m"+
+	}, "SELECT m.user_id, b.user_id IS NOT NULL OR r.user_id IS NOT NULL,"+
+		" (m.muted_until IS NULL OR m.muted_until <= ?) AND (g.send_policy <> 'admins' OR m.role <> 'member')"+
+		" FROM group_member m JOIN chat_group g ON g.id = m.group_id"+
 		" LEFT JOIN `block` b ON b.user_id = m.user_id AND b.blocked_id = ?"+
-		" LEFT JOIN `block` r ON r.user_id = ? AND r.blocked_id = m.user_id WHERE m.group_id = ?", user, user, group)
+		" LEFT JOIN `block` r ON r.user_id = ? AND r.blocked_id = m.user_id WHERE m.group_id = ?", at, user, user, group)
 	if err == nil && !belongs {
 		err = errNoConversation()
+	}
+	if !speaks {
+		return nil, err
 	}
 	return told, err
 }

@@ -30,12 +30,12 @@ func TestTypingIsToldToWhoMayHearIt(t *testing.T) {
 		people := w.users(4)
 		a, b, c, stranger := people[0], people[1], people[2], people[3]
 		told := func(conversation, user chat.ID, most int) []chat.ID {
-			audience, err := w.TypingAudience(t.Context(), conversation, user, most)
+			audience, err := w.TypingAudience(t.Context(), conversation, user, most, w.now())
 			require.NoError(t, err)
 			return audience
 		}
 		notFound := func(conversation, user chat.ID, most int) {
-			_, err := w.TypingAudience(t.Context(), conversation, user, most)
+			_, err := w.TypingAudience(t.Context(), conversation, user, most, w.now())
 			requireCode(t, chat.CodeNotFound, err)
 		}
 		w.befriend(a, b)
@@ -54,6 +54,28 @@ func TestTypingIsToldToWhoMayHearIt(t *testing.T) {
 		notFound(group, stranger, 3)
 		notFound(group, stranger, 2)
 		notFound(w.ids.Next(), a, 100)
+		mute := func(user chat.ID, until *chat.Time) {
+			w.write(func(tx chat.Tx) error { return tx.SetMutedUntil(group, user, until) })
+		}
+		mute(b, new(w.now()+1000))
+		assert.Empty(t, told(group, b, 3), "who is muted is not heard to type either")
+		assert.ElementsMatch(t, []chat.ID{a, c}, told(group, c, 3))
+		mute(b, new(w.now()-1))
+		assert.ElementsMatch(t, []chat.ID{a, c}, told(group, b, 3), "not any more")
+		w.write(func(tx chat.Tx) error {
+			locked, err := tx.LockGroup(group)
+			require.NoError(t, err)
+			locked.SendPolicy = chat.SendByAdmins
+			return tx.UpdateGroup(locked)
+		})
+		assert.Empty(t, told(group, b, 3), "only the owner and admins may send")
+		assert.ElementsMatch(t, []chat.ID{b, c}, told(group, a, 3))
+		w.write(func(tx chat.Tx) error {
+			locked, err := tx.LockGroup(group)
+			require.NoError(t, err)
+			locked.SendPolicy = chat.SendByEveryone
+			return tx.UpdateGroup(locked)
+		})
 		w.block(b, a, true)
 		w.block(a, c, true)
 		assert.Empty(t, told(group, a, 100))

@@ -142,6 +142,15 @@ func (w *world) users(n int) []chat.ID {
 // private returns the conversation of two users.
 func (w *world) private(a, b chat.ID) chat.ID {
 	w.t.Helper()
+	id := w.empty(a, b)
+	_, err := w.Pool().ExecContext(w.t.Context(), "UPDATE conversation SET lo_folder = 1, hi_folder = 1 WHERE id = ?", id)
+	require.NoError(w.t, err)
+	return id
+}
+
+// empty adds a private conversation that neither of them knows of yet.
+func (w *world) empty(a, b chat.ID) chat.ID {
+	w.t.Helper()
 	var id chat.ID
 	w.write(func(tx chat.Tx) (err error) {
 		id, err = tx.EnsurePrivateConversation(w.ids.Next(), a, b)

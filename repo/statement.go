@@ -85,6 +85,16 @@ func (s *statement) comma(i int) *statement {
 	return s
 }
 
+// event writes a row of the table of events: the first with what is before it.
+func (s *statement) event(id chat.ID, kind chat.EventType, at chat.Time, data []byte) {
+	if len(s.text) == 0 {
+		s.sql("INSERT INTO `event` (id, type, at, data) VALUES ")
+	} else {
+		s.sql(",")
+	}
+	s.sql("(").id(id).sql(",").arg(string(kind)).sql(",").int(int64(at)).sql(",").arg(string(data)).sql(")")
+}
+
 // full tells whether it is time to run what there is and begin anew.
 func (s *statement) full(pending int) bool {
 	return len(s.text)+s.long+pending > maxStatementBytes || len(s.args) > maxStatementArgs

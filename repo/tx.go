@@ -20,6 +20,7 @@ type tx struct {
 	at     chat.Time
 	events []appended
 	ended  []chat.SessionRef
+	begun  []chat.SessionRef
 	locked map[chat.ID]bool // users
 	forget []chat.ID        // whose inboxes' copies are not to be believed any more
 }
@@ -96,12 +97,7 @@ func (t *tx) finish() (chat.Announcement, error) {
 			}
 			text.reset()
 		}
-		if len(text.text) == 0 {
-			text.sql("INSERT INTO `event` (id, type, at, data) VALUES ")
-		} else {
-			text.sql(",")
-		}
-		text.sql("(").id(id).sql(",").arg(string(e.kind)).sql(",").int(int64(t.at)).sql(",").arg(string(e.data)).sql(")")
+		text.event(id, e.kind, t.at, e.data)
 		announcement.Bodies = append(announcement.Bodies, chat.AppendBody(nil, e.kind, t.at, e.data))
 		for _, user := range e.users {
 			rows = append(rows, inboxRow{user: user, order: i, event: len(announcement.Bodies) - 1, source: sourceEvent, ref: id, at: t.at})
@@ -116,8 +112,28 @@ func (t *tx) finish() (chat.Announcement, error) {
 	if announcement.Deliveries, err = insertInboxRows(t.conn, text, rows); err != nil {
 		return announcement, err
 	}
+	if err := t.passOwnBeginning(announcement.Deliveries); err != nil {
+		return announcement, err
+	}
 	announcement.Forgotten, err = t.forgetCopies(announcement.Deliveries)
 	return announcement, err
+}
+
+// passOwnBeginning lets sessions that begin in this transaction stand after
+// what it puts into their inboxes: it tells the other devices of them.
+func (t *tx) passOwnBeginning(deliveries []chat.Delivery) error {
+	for _, ref := range t.begun {
+		for _, d := range slices.Backward(deliveries) { // in the order of (user, seq)
+			if d.User != ref.User {
+				continue
+			}
+			if _, err := t.exec("UPDATE session SET saved_seq = ? WHERE id = ?", d.Seq, ref.Session); err != nil {
+				return err
+			}
+			break
+		}
+	}
+	return nil
 }
 
 func (t *tx) insertEvents(text *statement) error {

@@ -77,11 +77,6 @@ func (t *tx) MemberIDs(group chat.ID) ([]chat.ID, error) {
 	return all(t.conn, scanID, "SELECT user_id FROM group_member WHERE group_id = ? ORDER BY user_id", group)
 }
 
-// MembersWhoSee lists the members of a group whose history has the message.
-func (t *tx) MembersWhoSee(ref chat.MessageRef) ([]chat.ID, error) {
-	return all(t.conn, scanID, "SELECT user_id FROM group_member WHERE group_id = ? AND visible_from_seq <= ? ORDER BY user_id", ref.ConversationID, ref.Seq)
-}
-
 // Refusals returns which of the users do not exist, and which may not be added
 // by inviter because one blocks the other; both ascending.
 func (t *tx) Refusals(inviter chat.ID, users []chat.ID) (missing, refusing []chat.ID, err error) {

@@ -105,7 +105,8 @@ func (t *tx) raiseVersionsOf(user chat.ID) error {
 	return raiseVersions(t.conn, ids)
 }
 
-// InsertSession adds a session whose saved position is where the inbox stands.
+// InsertSession adds a session whose saved position is where the inbox stands
+// when the transaction has committed.
 func (t *tx) InsertSession(session chat.Session) error {
 	stands, err := one(t.conn, errNoUser(), scanInt, "SELECT seq FROM inbox_head WHERE user_id = ?", session.UserID)
 	if err != nil {
@@ -114,6 +115,7 @@ func (t *tx) InsertSession(session chat.Session) error {
 	_, err = t.exec("INSERT INTO session (id, user_id, device_name, created_at, last_seen_at, expires_at, ended_at, refresh_generation, saved_seq, address, user_agent)"+
 		" VALUES (?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?)", session.ID, session.UserID, session.DeviceName, session.CreatedAt,
 		session.LastSeenAt, session.ExpiresAt, session.RefreshGeneration, stands, session.Address, session.UserAgent)
+	t.begun = append(t.begun, chat.SessionRef{User: session.UserID, Session: session.ID})
 	return err
 }
 

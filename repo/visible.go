@@ -2,6 +2,7 @@ package repo
 
 import (
 	"database/sql"
+	"slices"
 
 	"longwire/chat"
 )
@@ -62,6 +63,37 @@ func (t *tx) firstSeq(conversation, user chat.ID) (int64, error) {
 		return firstVisible(cleared, visibleFrom), err
 	}, "SELECT COALESCE(s.cleared_seq, 0), COALESCE(m.visible_from_seq, 1) FROM conversation c"+
 		" LEFT JOIN group_member m ON m.group_id = c.id AND m.user_id = ?"+joinState+" WHERE c.id = ?", user, user, conversation)
+}
+
+// FirstSeqs returns what of a conversation is hidden from whom.
+func (t *tx) FirstSeqs(conversation chat.ID, audience chat.Audience) (chat.Horizons, error) {
+	h := chat.Horizons{Joined: make(map[chat.ID]int64), Cleared: make(map[chat.ID]int64)}
+	take := func(into map[chat.ID]int64) func(r row) error {
+		return func(r row) error {
+			var (
+				user chat.ID
+				seq  int64
+			)
+			err := r.Scan(&user, &seq)
+			into[user] = seq
+			return err
+		}
+	}
+	text := new(statement)
+	if audience.Kind == chat.KindGroup {
+		text.sql("SELECT user_id, visible_from_seq FROM group_member WHERE group_id = ").id(conversation).sql(" AND visible_from_seq > 1")
+		if err := text.each(t.conn, take(h.Joined)); err != nil {
+			return h, err
+		}
+	}
+	for chunk := range slices.Chunk(audience.Members, inChunk) {
+		text.reset().sql("SELECT user_id, cleared_seq FROM conversation_state WHERE user_id IN ").ids(chunk).
+			sql(" AND conversation_id = ").id(conversation).sql(" AND cleared_seq > 0")
+		if err := text.each(t.conn, take(h.Cleared)); err != nil {
+			return h, err
+		}
+	}
+	return h, nil
 }
 
 // otherOf returns the other user of a private conversation.
