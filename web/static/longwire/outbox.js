@@ -6,6 +6,9 @@ const MAX_AGE = 24 * 3600_000; // what is older is not sent by itself any more: 
 
 const laneOf = (to) => (to.user ? `users/${encodeURIComponent(to.user)}` : `groups/${encodeURIComponent(to.group)}`);
 
+// newKey is a random idempotency key; randomUUID is missing in pages that were not loaded over HTTPS.
+const newKey = () => crypto.randomUUID?.() ?? Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
 export class Outbox {
   #sent = new Map(); // key → {item, resolve, reject}, of those who wait in this tab
   #lanes = new Map(); // lane → {wake, again}, of those that are being sent by this tab
@@ -46,7 +49,7 @@ export class Outbox {
   }
 
   send(to, message) {
-    const key = crypto.randomUUID();
+    const key = newKey();
     const sent = new Promise((resolve, reject) => {
       const user = this.session.tokens?.user.id;
       if (!user) throw new LongwireError(0, "signed_out", "Nobody is signed in.");

@@ -98,8 +98,9 @@ export class Reader {
   #inboxToken = null;
   #interrupt = null; // ends what is being waited for
   #heardAt = 0;
+  #resetAt = 0;
 
-  // `inbox` has position(), deliver(events, cursor), reset(reason), alive() and state(changes); see inbox.js.
+  // `inbox` has position(), deliver(events, cursor, streamed), reset(reason) and state(changes); see inbox.js.
   constructor({ session, inbox, transports, timing, url, fetch, EventSource, sameOrigin, presence, log }) {
     Object.assign(this, { session, inbox, transports, timing: { ...TIMING, ...timing }, url, fetch, EventSource, presence, log });
     this.#byToken = !sameOrigin;
@@ -126,6 +127,9 @@ export class Reader {
       if (wait > 0 && !signal.aborted) await this.#pause(wait);
     }
     signal.removeEventListener("abort", interrupt);
+    // The session is gone. Who ended it tells; but nobody may be left to tell.
+    if (!signal.aborted) await pause(1000, signal);
+    if (!signal.aborted) this.session.look("changed");
   }
 
   // wake is called when the network or the tab is back: a connection that may be dead is not waited for.
@@ -144,11 +148,6 @@ export class Reader {
     this.#interrupt = pausing.wake;
     await pausing;
     this.#interrupt = null;
-  }
-
-  #alive() {
-    this.#heardAt = Date.now();
-    this.inbox.alive();
   }
 
   #live() {
@@ -197,10 +196,7 @@ export class Reader {
   async #stream() {
     const life = await this.#life();
     if (life.asked) return 0;
-    if (life.reset) {
-      await this.inbox.reset(life.reset);
-      return 0;
-    }
+    if (life.reset) return this.#reset(life.reset);
     if (life.error) throw life.error;
     if (life.bye) return this.#bye(life.bye);
     return this.#died(life);
@@ -226,12 +222,12 @@ export class Reader {
       };
       const noHello = async () => {
         const verdict = await probe(this.fetch, this.url);
-        if (!life.hello) finish({ verdict: verdict });
+        if (!life.hello) finish({ verdict });
       };
       const got = (name, text) => {
         if (life.over) return;
         const data = JSON.parse(text);
-        this.#alive();
+        this.#heardAt = Date.now();
         if (name === "error") return finish({ error: new LongwireError(data.status, data.code, data.detail, { errors: data.errors ?? [], requestId: data.request_id ?? null }) });
         if (name === "bye") return finish({ bye: data });
         if (name === "reset") return finish({ reset: data.reason });
@@ -241,6 +237,7 @@ export class Reader {
           life.heartbeat = data.heartbeat_seconds * 1500;
           this.#live();
         }
+        if (name === "hello" || name === "heartbeat") this.inbox.deliver([], data.cursor, true);
         if (life.heartbeat) expect(life.heartbeat, () => finish({ silent: true }));
         if (name !== "message") return;
         life.events++;
@@ -255,23 +252,31 @@ export class Reader {
     });
   }
 
+  // #reset lets the application begin anew. That it has to again and again must not make a storm of it.
+  async #reset(reason) {
+    const again = Date.now() - this.#resetAt < 30_000;
+    this.#resetAt = Date.now();
+    await this.inbox.reset(reason);
+    return again ? jittered(5_000) : 0;
+  }
+
   async #bye({ reason, retry_ms }) {
     if (reason === "revoked") this.session.end("session_ended");
     else if (reason === "token_expiring") {
       this.#inboxToken = null;
       await this.session.renewed(this.session.tokens?.access_token);
-      return 0;
     } else if (reason === "too_many_streams") this.#down(reason);
     return retry_ms ?? jittered(1000);
   }
 
   // #died judges a stream that ended without a word.
   async #died(life) {
-    this.inbox.state({ state: "connecting", reason: life.silent ? "silent" : life.hello ? "cut" : "no_hello" });
+    const reason = life.silent ? "silent" : life.hello ? "cut" : "no_hello";
+    this.inbox.state({ state: "connecting", reason });
     if (life.events > 0 || life.lasted > this.timing.deathsWithin) {
       this.#deaths = []; // it worked
       this.#upAfter = this.timing.up;
-      return backOff(++this.#failures);
+      return this.#later(reason);
     }
     const now = Date.now();
     this.#deaths = [...this.#deaths.filter((at) => now - at < this.timing.deathsWithin), now];
@@ -279,7 +284,15 @@ export class Reader {
     const verdict = life.verdict ?? (many || life.silent ? await probe(this.fetch, this.url) : null);
     const holds = verdict === "buffering" || (verdict === "missing" && !life.hello && !life.broke);
     if ((holds || (many && verdict !== "unreachable")) && this.#down(holds ? "held back" : "cut again and again")) return 0;
-    return backOff(++this.#failures);
+    return this.#later(reason);
+  }
+
+  // #later tells that reading goes on after a while, and how long that is.
+  #later(reason, retryAfter) {
+    const wait = backOff(++this.#failures, retryAfter);
+    const offline = globalThis.navigator?.onLine === false;
+    this.inbox.state({ state: offline ? "offline" : "waiting", retryAt: Date.now() + wait, reason });
+    return wait;
   }
 
   async #poll(wait) {
@@ -293,12 +306,9 @@ export class Reader {
       this.#interrupt = null;
       if (!Array.isArray(answer?.events)) throw new LongwireError(0, "bad_answer", "What came is not Longwire's.");
       this.#cuts = 0;
-      this.#alive();
+      this.#heardAt = Date.now();
       this.#live();
-      if (answer.reset) {
-        await this.inbox.reset(answer.reset.reason);
-        return 0;
-      }
+      if (answer.reset) return await this.#reset(answer.reset.reason);
       this.inbox.deliver(answer.events, answer.cursor);
       if (answer.has_more) return 0;
       const [least, most] = this.timing.short;
@@ -335,24 +345,17 @@ export class Reader {
         this.#byToken = true;
         return 0;
       }
-      if (error.code === "invalid_cursor") {
-        await this.inbox.reset("invalid_cursor");
-        return 0;
-      }
-      this.#failures++;
+      if (error.code === "invalid_cursor") return await this.#reset(error.code);
       if (error.status === 401) {
         this.#inboxToken = null;
         await this.session.renewed(this.session.tokens?.access_token);
-        return this.#failures > 1 ? backOff(this.#failures) : 0;
+        if (this.#failures++ === 0) return 0;
       }
       if (!isTemporary(error)) this.#down(error.code);
     } catch (another) {
       this.log("reading goes on later", another);
       error = another;
     }
-    const wait = backOff(Math.max(1, this.#failures), error.retryAfter);
-    const offline = globalThis.navigator?.onLine === false;
-    this.inbox.state({ state: offline ? "offline" : "waiting", retryAt: Date.now() + wait, reason: error.code });
-    return wait;
+    return this.#later(error.code, error.retryAfter);
   }
 }
