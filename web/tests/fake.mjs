@@ -1,6 +1,5 @@
 // What the tests of longwire.js run against: a network that misbehaves as told, which no real server does on demand, and the locks and
 // channels of a browser. How the client works with the real server is tested in e2e.
-import { mock } from "node:test";
 import { createClient } from "../static/longwire.js";
 
 export const start = Date.parse("2026-09-01T10:00:00Z");
@@ -9,7 +8,7 @@ export const start = Date.parse("2026-09-01T10:00:00Z");
 export async function advance(ms, step = 250) {
   for (let passed = 0; passed <= ms; passed += step) {
     for (let i = 0; i < 6; i++) await new Promise(setImmediate);
-    if (passed < ms) mock.timers.tick(Math.min(step, ms - passed));
+    if (passed < ms) clock.tick(Math.min(step, ms - passed));
   }
 }
 
@@ -21,7 +20,40 @@ export async function until(so, what, limit = 120_000) {
   }
 }
 
-export const enableTimers = () => mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: start });
+// clock stands in for the timers and the time of day, so that a test of hours takes no time.
+export const clock = {
+  now: start,
+  timers: new Map(),
+  last: 0,
+  real: null,
+  install() {
+    this.real = { setTimeout, clearTimeout, setInterval, clearInterval, now: Date.now };
+    this.now = start;
+    const add = (work, ms, every) => (this.timers.set(++this.last, { at: this.now + Math.max(1, ms || 0), work, every }), this.last);
+    globalThis.setTimeout = (work, ms) => add(work, ms);
+    globalThis.setInterval = (work, ms) => add(work, ms, ms);
+    globalThis.clearTimeout = globalThis.clearInterval = (id) => this.timers.delete(id);
+    Date.now = () => this.now;
+  },
+  restore() {
+    const { now, ...timers } = this.real;
+    Object.assign(globalThis, timers);
+    Date.now = now;
+    this.timers.clear();
+  },
+  tick(ms) {
+    const end = this.now + ms;
+    for (;;) {
+      const [id, timer] = [...this.timers].reduce((first, other) => (other[1].at <= end && (!first[1] || other[1].at < first[1].at) ? other : first), []);
+      if (!timer) break;
+      this.now = timer.at;
+      if (timer.every) timer.at += timer.every;
+      else this.timers.delete(id);
+      timer.work();
+    }
+    this.now = end;
+  },
+};
 
 const json = (status, body, headers = {}) => new Response(body === undefined ? null : JSON.stringify(body), { status, headers: { "Content-Type": "application/json", ...headers } });
 export const problem = (status, code, headers) => json(status, { type: `urn:longwire:problem:${code}`, status, code, detail: code, title: code, request_id: "R" }, headers);
@@ -34,7 +66,7 @@ export class FakeServer {
   tokens = 0;
   sends = new Map();
   rules = []; // [pattern, (call) => Response | promise | undefined], the first that answers counts
-  diag = "ok"; // "ok", "buffering", 404
+  diag = "ok"; // "ok", "buffering", "first bytes" when padding helps, 404
 
   fetch = async (address, { method = "GET", headers = {}, body, signal } = {}) => {
     const url = new URL(address);
@@ -59,7 +91,8 @@ export class FakeServer {
       if (ruled) return ruled;
     }
     const { method, path, query, body } = call;
-    if (path === "/v1/diag/stream") return this.#diag();
+    if (path === "/v1/diag/stream") return this.#diag(query.padding);
+    if (path === "/v1/limits") return json(200, {});
     if (path === "/v1/auth/login" || path === "/v1/auth/register") return json(200, this.#signIn(body.username, `session-${body.username}`));
     if (path === "/v1/auth/refresh") return json(200, this.#signIn(...body.refresh_token.split("|")));
     const who = this.accepts(call.headers.Authorization);
@@ -94,17 +127,17 @@ export class FakeServer {
 
   // publish adds an event to the inbox, and sends it to who is connected.
   publish(data, type = "message.created") {
-    const event = { cursor: `p.${this.log.length + 1}`, type, at: new Date().toISOString(), data };
+    const event = { cursor: `p.${this.log.length + 1}`, type, at: new Date(clock.now).toISOString(), data };
     this.log.push(event);
     for (const stream of this.streams) stream.event(event);
     for (const poll of [...this.polls]) poll();
     return event;
   }
 
-  #diag() {
+  #diag(padding) {
     if (this.diag === 404) return problem(404, "not_found");
     const tick = (n) => `event: tick\ndata: ${JSON.stringify({ n, of: 4, sent_at: "", interval_ms: 250 })}\n\n`;
-    const held = this.diag === "buffering";
+    const held = this.diag === "buffering" || (this.diag === "first bytes" && !padding);
     const body = new ReadableStream({
       start: (controller) => {
         const encode = (text) => controller.enqueue(new TextEncoder().encode(text));
@@ -119,7 +152,7 @@ export class FakeServer {
     const stream = { open: true, position: Number(call.query.cursor.split(".")[1]) };
     const body = new ReadableStream({
       start: (controller) => {
-        const write = (text) => stream.open && !this.holds && controller.enqueue(new TextEncoder().encode(text));
+        const write = (text) => stream.open && !(this.holds === true || (this.holds === "first bytes" && !call.query.padding)) && controller.enqueue(new TextEncoder().encode(text));
         const named = (name, data, id) => write(`event: ${name}\n${id ? `id: ${id}\n` : ""}data: ${JSON.stringify(data)}\n\n`);
         Object.assign(stream, {
           named,

@@ -1,19 +1,19 @@
 // Which transport is taken when: streams that are held back or cut, polls that are cut, and the way up again.
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, mock, test } from "node:test";
+import { afterEach, beforeEach, test } from "node:test";
 import { parseEvents } from "../static/longwire/reader.js";
-import { FakeServer, advance, enableTimers, login, problem, tabOf, until } from "./fake.mjs";
+import { FakeServer, advance, clock, login, problem, tabOf, until } from "./fake.mjs";
 
 let server;
 let tab;
 beforeEach(() => {
-  enableTimers();
+  clock.install();
   server = new FakeServer();
   tab = tabOf(server);
 });
 afterEach(() => {
   tab.client.close();
-  mock.timers.reset();
+  clock.restore();
 });
 
 const live = (transport) => until(() => tab.client.connection.state === "live" && tab.client.connection.transport === transport, `live by ${transport}`);
@@ -47,7 +47,7 @@ for (const [diag, why] of [["buffering", "the probe shows it"], [404, "there is 
     const began = Date.now();
     await login(tab);
     tab.client.start();
-    await until(() => server.count("/v1/inbox/poll") > 0, "a poll");
+    await until(() => server.count("/v1/inbox/poll") > 1, "a poll");
     assert.ok(Date.now() - began < 9_000, `after ${Date.now() - began} ms`);
     server.publish({ body: "one" });
     await advance(250);
@@ -55,6 +55,22 @@ for (const [diag, why] of [["buffering", "the probe shows it"], [404, "there is 
     assert.equal(tab.client.connection.transport, "long-poll");
     assert.equal(server.last("/v1/inbox/poll").query.wait, "25");
   });
+
+test("where the first bytes only are held back, padding keeps the stream", async () => {
+  server.holds = server.diag = "first bytes";
+  await login(tab);
+  tab.client.start();
+  await live("sse");
+  assert.equal(server.last("/v1/inbox/stream").query.padding, "16384");
+  assert.equal(server.count("/v1/inbox/poll"), 0);
+});
+
+test("streams that are refused while everything else works are given up", async () => {
+  server.rules.push([/stream$/, () => problem(502, "http_502")]);
+  await login(tab);
+  tab.client.start();
+  await live("long-poll");
+});
 
 test("streams that are cut again and again without bringing anything are given up", async () => {
   await started();
@@ -150,7 +166,7 @@ test("one connection that breaks while it waits shortens nothing", async () => {
   }]);
   await login(tab);
   tab.client.start();
-  await until(() => server.count("/v1/inbox/poll") === 2, "the next poll");
+  await until(() => server.count("/v1/inbox/poll") === 4, "the poll after it");
   assert.equal(server.last("/v1/inbox/poll").query.wait, "25");
 });
 

@@ -1,8 +1,8 @@
 // Tokens, repeating, and the outbox.
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, mock, test } from "node:test";
+import { afterEach, beforeEach, test } from "node:test";
 import { LongwireError, memory } from "../static/longwire.js";
-import { FakeLocks, FakeServer, advance, channelsOf, enableTimers, login, problem, tabOf, until } from "./fake.mjs";
+import { FakeLocks, FakeServer, advance, channelsOf, clock, login, problem, tabOf, until } from "./fake.mjs";
 
 let server;
 let tabs;
@@ -12,13 +12,13 @@ const open = (options) => {
   return tab;
 };
 beforeEach(() => {
-  enableTimers();
+  clock.install();
   server = new FakeServer();
   tabs = [];
 });
 afterEach(() => {
   for (const tab of tabs) tab.client.close();
-  mock.timers.reset();
+  clock.restore();
 });
 
 // settled lets time pass until a promise is settled, and returns its value or error.
@@ -169,8 +169,8 @@ test("a message survives a reload", async () => {
   const { key } = before.client.send({ group: "g" }, { body: "still there" });
   await advance(500);
   before.client.close();
-  mock.timers.reset(); // nothing of the old page goes on
-  enableTimers();
+  clock.restore(); // nothing of the old page goes on
+  clock.install();
   server.rules.length = 0;
   const after = open({ storage });
   assert.equal(after.client.outbox[0].message.body, "still there");

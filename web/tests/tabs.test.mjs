@@ -1,15 +1,15 @@
 // One connection for all tabs, and each event once in each of them.
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, mock, test } from "node:test";
+import { afterEach, beforeEach, test } from "node:test";
 import { memory } from "../static/longwire.js";
-import { FakeLocks, FakeServer, advance, channelsOf, enableTimers, login, tabOf, until } from "./fake.mjs";
+import { FakeLocks, FakeServer, advance, channelsOf, clock, login, tabOf, until } from "./fake.mjs";
 
 let server;
 let browser;
 let tabs;
 let channels;
 beforeEach(() => {
-  enableTimers();
+  clock.install();
   server = new FakeServer();
   browser = { storage: memory(), locks: new FakeLocks(), BroadcastChannel: channelsOf() };
   tabs = [];
@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   for (const tab of tabs) tab.client.close();
-  mock.timers.reset();
+  clock.restore();
 });
 
 // newTab opens a tab, whose channel can be frozen.

@@ -13,6 +13,8 @@ export const TIMING = {
   quiet: 5_000, // a tab that becomes visible opens a connection anew that has been quiet for so long
 };
 
+const PADDING = 16_384;
+
 // parseEvents returns a function that takes pieces of an event stream and calls got(name, data, id).
 export function parseEvents(got) {
   let rest = "";
@@ -43,10 +45,7 @@ export function openByFetch(fetch, url, token, got, broke) {
     const response = await fetch(url, { headers: { Accept: "text/event-stream", Authorization: `Bearer ${token}` }, signal: ended.signal, cache: "no-store" });
     if (!response.ok) throw await problemOf(response);
     if (!response.headers.get("Content-Type")?.startsWith("text/event-stream")) throw new LongwireError(response.status, "bad_answer", "What came is no event stream.");
-    const parse = parseEvents(got);
-    const decoder = new TextDecoder();
-    const body = response.body.getReader();
-    for (let part = await body.read(); !part.done; part = await body.read()) parse(decoder.decode(part.value, { stream: true }));
+    await readAll(response, parseEvents(got));
   };
   read().then(
     () => broke(null),
@@ -63,27 +62,36 @@ export function openByEventSource(EventSource, url, got, broke) {
   return () => source.close();
 }
 
-// probe finds out whether streams get through: "ok", "buffering", "missing" when the server has no such thing, "unreachable".
-export async function probe(fetch, url, timeout = 8_000) {
+// probe finds out whether streams get through: "ok", "buffering" when they do not while other calls do, "missing" when the server does
+// not say, "unreachable".
+export async function probe(fetch, url, padding = 0, timeout = 8_000) {
   const ended = new AbortController();
   const timer = setTimeout(() => ended.abort(), timeout);
   try {
-    const response = await fetch(new URL("/v1/diag/stream", url).href, { headers: { Accept: "text/event-stream" }, signal: ended.signal, cache: "no-store" });
-    if (response.status === 404) return "missing";
-    if (!response.ok || !response.body) return "unreachable";
+    const response = await fetch(new URL(`/v1/diag/stream${padding ? `?padding=${padding}` : ""}`, url).href, { headers: { Accept: "text/event-stream" }, signal: ended.signal, cache: "no-store" });
+    if (response.status === 404 || response.status === 429) return "missing";
+    if (response.status === 503) return "unreachable";
     const ticks = [];
     const parse = parseEvents((name, data) => name === "tick" && ticks.push({ ...JSON.parse(data), came: Date.now() }));
-    const decoder = new TextDecoder();
-    const body = response.body.getReader();
-    for (let part = await body.read(); !part.done; part = await body.read()) parse(decoder.decode(part.value, { stream: true }));
-    if (ticks.length < 2) return "unreachable"; // cut short, or something else has answered
+    await readAll(response, parse);
     const [first, last] = [ticks[0], ticks.at(-1)];
-    return last.came - first.came < ((last.n - first.n) * last.interval_ms) / 2 ? "buffering" : "ok";
+    if (last && last.n === last.of) return last.came - first.came < ((last.n - first.n) * last.interval_ms) / 2 ? "buffering" : "ok";
   } catch {
-    return "unreachable";
+    // Whether it is streams alone that do not get through, a plain call shows.
   } finally {
     clearTimeout(timer);
   }
+  const patience = new AbortController();
+  const patient = setTimeout(() => patience.abort(), timeout);
+  const plain = await fetch(new URL("/v1/limits", url).href, { signal: patience.signal, cache: "no-store" }).catch(() => null);
+  clearTimeout(patient);
+  return plain?.ok ? "buffering" : "unreachable";
+}
+
+async function readAll(response, parse) {
+  const decoder = new TextDecoder();
+  const body = response.body.getReader();
+  for (let part = await body.read(); !part.done; part = await body.read()) parse(decoder.decode(part.value, { stream: true }));
 }
 
 export class Reader {
@@ -93,12 +101,14 @@ export class Reader {
   #deaths = [];
   #wait = 0; // in timing.waits
   #cuts = 0;
+  #polled = false; // whether the last poll was answered
   #failures = 0;
   #byToken; // whether EventSource needs a token in its URL, because the cookie is not ours
   #inboxToken = null;
   #interrupt = null; // ends what is being waited for
   #heardAt = 0;
   #resetAt = 0;
+  #padding = 0; // bytes behind hello, where the first ones are held back
 
   // `inbox` has position(), deliver(events, cursor, streamed), reset(reason) and state(changes); see inbox.js.
   constructor({ session, inbox, transports, timing, url, fetch, EventSource, sameOrigin, presence, log }) {
@@ -138,6 +148,7 @@ export class Reader {
       this.#level = this.#wait = this.#cuts = this.#failures = 0; // it may be another network
       this.#upAfter = this.timing.up;
       this.#deaths = [];
+      this.#padding = 0;
     }
     if (reason === "visible" && Date.now() - this.#heardAt < this.timing.quiet) return;
     this.#interrupt?.(reason);
@@ -151,7 +162,6 @@ export class Reader {
   }
 
   #live() {
-    this.#failures = 0;
     this.inbox.state({ state: "live", retryAt: null, reason: undefined });
   }
 
@@ -166,8 +176,17 @@ export class Reader {
     return true;
   }
 
+  // #judge is probe, and finds out whether padding helps.
+  async #judge() {
+    const verdict = await probe(this.fetch, this.url, this.#padding);
+    if (verdict !== "buffering" || this.#padding || (await probe(this.fetch, this.url, PADDING)) !== "ok") return verdict;
+    this.#padding = PADDING;
+    this.log("the first bytes of streams are held back, which padding helps against");
+    return "padded";
+  }
+
   async #tryUp() {
-    const verdict = this.transports[0] === "sse" ? await probe(this.fetch, this.url) : "ok";
+    const verdict = this.transports[0] === "sse" ? await this.#judge() : "ok";
     if (verdict === "buffering" || verdict === "unreachable") {
       this.#upAt = Date.now() + jittered(this.#upAfter);
       this.#upAfter = Math.min(this.timing.upMax, this.#upAfter * 2);
@@ -181,6 +200,7 @@ export class Reader {
     const address = new URL("/v1/inbox/stream", this.url);
     address.searchParams.set("cursor", this.inbox.position());
     address.searchParams.set("presence", this.presence());
+    if (this.#padding) address.searchParams.set("padding", this.#padding);
     if (!this.EventSource) return openByFetch(this.fetch, address.href, session.access_token, got, broke);
     address.searchParams.set("errors", "inband");
     if (this.#byToken) {
@@ -194,10 +214,12 @@ export class Reader {
   }
 
   async #stream() {
+    this.#polled = false;
     const life = await this.#life();
     if (life.asked) return 0;
     if (life.reset) return this.#reset(life.reset);
-    if (life.error) throw life.error;
+    // What something on the way answers in place of the server is a death like others.
+    if (life.error && !/^(bad_answer$|http_)/.test(life.error.code)) throw life.error;
     if (life.bye) return this.#bye(life.bye);
     return this.#died(life);
   }
@@ -221,7 +243,7 @@ export class Reader {
         timer = setTimeout(late, ms);
       };
       const noHello = async () => {
-        const verdict = await probe(this.fetch, this.url);
+        const verdict = await this.#judge();
         if (!life.hello) finish({ verdict });
       };
       const got = (name, text) => {
@@ -234,6 +256,7 @@ export class Reader {
         if (name === "hello") {
           if (data.session_id !== this.session.tokens?.session_id) return finish({ error: new LongwireError(401, "other_session", "The cookie is of another session.") });
           life.hello = true;
+          this.#failures = 0;
           life.heartbeat = data.heartbeat_seconds * 1500;
           this.#live();
         }
@@ -281,9 +304,9 @@ export class Reader {
     const now = Date.now();
     this.#deaths = [...this.#deaths.filter((at) => now - at < this.timing.deathsWithin), now];
     const many = this.#deaths.length >= this.timing.deaths;
-    const verdict = life.verdict ?? (many || life.silent ? await probe(this.fetch, this.url) : null);
+    const verdict = life.verdict ?? (many || life.silent ? await this.#judge() : null);
     const holds = verdict === "buffering" || (verdict === "missing" && !life.hello && !life.broke);
-    if ((holds || (many && verdict !== "unreachable")) && this.#down(holds ? "held back" : "cut again and again")) return 0;
+    if ((holds || (many && verdict !== "unreachable" && verdict !== "padded")) && this.#down(holds ? "held back" : "cut again and again")) return 0;
     return this.#later(reason);
   }
 
@@ -295,7 +318,9 @@ export class Reader {
     return wait;
   }
 
-  async #poll(wait) {
+  async #poll(full) {
+    // The first one does not wait, so that it is known at once whether there is a connection.
+    const wait = this.#polled ? full : 0;
     const began = Date.now();
     const ended = new AbortController();
     let asked;
@@ -305,18 +330,20 @@ export class Reader {
       const answer = await this.session.authorized("GET", "/v1/inbox/poll", { query, signal: ended.signal, timeout: (wait + 10) * 1000 });
       this.#interrupt = null;
       if (!Array.isArray(answer?.events)) throw new LongwireError(0, "bad_answer", "What came is not Longwire's.");
-      this.#cuts = 0;
+      this.#polled = true;
       this.#heardAt = Date.now();
+      if (wait === full) this.#cuts = this.#failures = 0;
       this.#live();
       if (answer.reset) return await this.#reset(answer.reset.reason);
       this.inbox.deliver(answer.events, answer.cursor);
-      if (answer.has_more) return 0;
+      if (answer.has_more || wait !== full) return 0;
       const [least, most] = this.timing.short;
       if (wait === 0) return least + Math.random() * (most - least);
       // A node that is going down answers at once, and so may a cache: neither must make us ask without a pause.
       return answer.events.length === 0 && Date.now() - began < 1000 ? jittered(1000) : 0;
     } catch (error) {
       this.#interrupt = null;
+      this.#polled = false;
       if (asked) return 0;
       const waited = Date.now() - began;
       if (wait > 0 && isTemporary(error) && waited >= this.timing.cut && (error.status === 504 || ++this.#cuts >= 2)) {

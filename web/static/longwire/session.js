@@ -4,7 +4,8 @@
 // status 0: network, timeout, aborted, signed_out, discarded, outbox_full, outbox_expired; bad_answer has the status of what came.
 export class LongwireError extends Error {
   constructor(status, code, detail, more = {}) {
-    super(detail || code);
+    const fields = (more.errors ?? []).map((e) => `${e.field} ${e.message}`).join("; ");
+    super([detail || code, fields].filter(Boolean).join(" "));
     this.name = "LongwireError";
     Object.assign(this, { status, code, detail: detail || code, errors: [], retryAfter: null, requestId: null }, more);
   }
