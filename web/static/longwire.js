@@ -254,7 +254,7 @@ class Client {
       this.inbox.resume();
       this.out.flush();
     });
-    listen(globalThis, "storage", (event) => event.key === this.auth.key && this.auth.look("changed"));
+    listen(globalThis, "storage", (event) => (event.key === null || event.key === this.auth.key) && this.auth.look("changed"));
     this.#presenceSoon();
   }
 

@@ -75,7 +75,7 @@ export class Inbox {
   #follow(first) {
     const { signal } = this.#run.ended;
     this.#then(first);
-    this.#steal = this.tabs.lead(signal, (leading) => this.#lead(leading));
+    this.#steal = this.tabs.lead(this.#run.session_id, signal, (leading) => this.#lead(leading));
     if (!this.tabs.shared) return;
     this.#heardLeader();
     this.tabs.tell({ t: "who", s: this.#run.session_id });
