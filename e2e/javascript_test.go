@@ -23,7 +23,7 @@ import (
 
 // TestJavaScriptClientOnRealServers runs longwire.js in Node against real servers, over ways that hold back, cut and lose.
 func TestJavaScriptClientOnRealServers(t *testing.T) {
-	onFresh(t, settings{"ACCESS_TOKEN_LIFETIME": "10s"}, func(t *testing.T, d *deployment) {
+	onFresh(t, settings{"ACCESS_TOKEN_LIFETIME": "20s"}, func(t *testing.T, d *deployment) {
 		target, err := url.Parse(d.url(0, ""))
 		require.NoError(t, err)
 		buffering := httptest.NewServer(holdingBack(target))
