@@ -226,7 +226,7 @@ export class Reader {
 
   // #life is the life of one stream. It resolves with how it ended.
   #life() {
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       const life = { hello: false, events: 0, began: Date.now() };
       let close = () => {};
       let timer;
