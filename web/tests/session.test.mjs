@@ -263,3 +263,16 @@ test("a message that came back through the inbox is sent, even if the answer got
   assert.equal((await settled(sent)).value.seq, 1);
   assert.deepEqual(client.outbox, []);
 });
+
+test("what a closed tab has left is sent by another", async () => {
+  const shared = { storage: memory(), locks: new FakeLocks(), BroadcastChannel: channelsOf() };
+  const [one, two] = [open(shared), open(shared)];
+  await login(one);
+  await advance(250);
+  // As if the tab were gone before its first try: what it wrote and told is all there is of it.
+  const item = { key: "k", to: { user: "bob" }, message: { body: "left behind" }, state: "sending", at: Date.now(), user: "id-ada" };
+  shared.storage.setItem("longwire.outbox.k", JSON.stringify(item));
+  two.client.out.heard({ lane: "users/bob" });
+  await until(() => two.client.outbox.length === 0, "sent", 12_000);
+  assert.deepEqual(sends().map((c) => [c.body.body, c.headers["Idempotency-Key"]]), [["left behind", "k"]]);
+});

@@ -98,6 +98,8 @@ export class Inbox {
     clearTimeout(this.#silence);
     this.#leading = true;
     this.#state({ leader: true });
+    // Who lacks what this tab has asks for it: it may have it from a poll of its own, which the others did not see.
+    this.#tell({ t: "batch", from: this.cursor, to: this.cursor, events: [] });
     const alive = this.tabs.shared && setInterval(() => this.#tell({ t: "alive" }), ALIVE_EVERY);
     ended(signal).then(() => {
       clearInterval(alive);
@@ -241,6 +243,19 @@ export class Inbox {
     this.#silence.unref?.();
   }
 
+  // #check asks whether there is more than the leader has told. A leader whose tab is frozen may answer and still read nothing.
+  async #check() {
+    const [before, received] = [this.cursor, this.#received];
+    await this.#catchUp();
+    if (this.cursor === before || this.#leading) return;
+    const { signal } = this.#run.ended;
+    pause(LEADER_ANSWERS, signal).then(() => {
+      if (signal.aborted || this.#leading || received !== this.#received) return;
+      this.log("the leading tab does not read, taking the lead");
+      this.#steal();
+    });
+  }
+
   // wake is called when the tab is to be seen again, or the network is back.
   wake(reason) {
     if (!this.#run) return;
@@ -250,6 +265,7 @@ export class Inbox {
     } else if (this.tabs.shared) {
       this.#tell({ t: "wake", reason });
       this.#heardLeader(LEADER_ANSWERS);
+      this.#then(() => this.#check());
     }
   }
 }
