@@ -33,7 +33,7 @@ func TestJavaScriptClientOnRealServers(t *testing.T) {
 		losing, err := newRelay(target.Host)
 		require.NoError(t, err)
 		defer losing.close()
-		defer every(300*time.Millisecond, losing.cut)()
+		defer every(time.Second, losing.cut)()
 		restart := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			d.node(0).kill()
 			if err := d.node(0).start(); err != nil {

@@ -98,7 +98,7 @@ test("over a line that loses requests and answers each message arrives once, in 
   // They sign in on a good line: two of them would be too much for one that is cut all the time.
   const good = [open(direct), open(direct)];
   const [, user] = await Promise.all(good.map(somebody));
-  const [writer, reader] = good.map((client) => open(losing, { storage: client.auth.storage, timing: { deaths: 1000 } }));
+  const [writer, reader] = good.map((client) => open(losing, { storage: client.auth.storage }));
   reader.start();
   // As many as it takes until the line has lost some.
   const lost = () => writer.logs.filter((line) => /message .* waits/.test(line)).length;
