@@ -28,7 +28,7 @@ const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 // Paths are what New's handler answers.
-var Paths = []string{"/", "/docs", "/style.css", "/app.js"}
+var Paths = []string{"/", "/docs", "/style.css", "/app.js", "/longwire.js", "/longwire.d.ts", "/longwire/:module"}
 
 // New returns the handler of / and of everything the pages refer to. The
 // reference at /docs is rendered from the specification once.
@@ -43,6 +43,10 @@ func New(spec *openapi3.T) (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /", http.FileServerFS(static))
+	mux.HandleFunc("GET /longwire.d.ts", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8") // by its name some systems take it for a video
+		http.ServeFileFS(w, r, static, "longwire.d.ts")
+	})
 	mux.HandleFunc("GET /docs", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = w.Write(docs) // a reader that left is no fault of ours
