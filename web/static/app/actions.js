@@ -6,8 +6,10 @@ import { go } from "./route.js";
 const conversation = (c) => `/v1/conversations/${id(c)}`;
 const message = (m) => `${conversation(m.conversation_id)}/messages/${m.seq}`;
 const group = (g) => `/v1/groups/${id(g)}`;
-const took = (item) => item && store.dispatch({ type: "event", event: item });
-const event = (type, data) => took({ type, data, at: new Date().toISOString() });
+const event = (type, data) => store.dispatch({ type: "event", event: { type, data, at: new Date().toISOString() } });
+
+// newKey makes an idempotency key. (randomUUID is there on https and localhost only.)
+export const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
 
 // --- conversations
 
@@ -78,7 +80,7 @@ export async function markRead(c, seq) {
 export function send(chat, body) {
   const to = chat.conversation?.kind === "group" ? { group: chat.conversation.id } : { user: chat.conversation?.peer.id ?? chat.user };
   const { sent } = client.send(to, body);
-  sent.then((m) => store.dispatch({ type: "sent", message: m })).catch(() => {}); // a refused one stands in the outbox, with the reason
+  sent.then((m) => store.dispatch({ type: "sent", message: m })).catch((error) => error.code === "outbox_full" && report(error)); // one that was refused stands in the outbox, with the reason
 }
 
 export const edit = (m, body, mentions) => attempt(async () => event("message.edited", await api("PATCH", message(m), { body: { body, mentions } })));
@@ -121,6 +123,10 @@ export const search = (query) => api("GET", "/v1/search/messages", { query: { li
 
 export const findPeople = (q) => api("GET", "/v1/users", { query: { q, limit: 20 } });
 
+export async function loadPerson(user) {
+  store.dispatch({ type: "users", items: [await api("GET", `/v1/users/${id(user)}`)] });
+}
+
 export const openPerson = (user) => {
   store.dispatch({ type: "users", items: [user] });
   const known = [...store.state.conversations.values()].find((c) => c.peer?.id === user.id);
@@ -128,7 +134,7 @@ export const openPerson = (user) => {
 };
 
 export const befriend = (user, note) => attempt(async () => {
-  const key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`; // randomUUID is there on https and localhost only
+  const key = newKey();
   const r = await api("POST", "/v1/friend-requests", { body: { user_id: user.id, ...(note && { note }) }, idempotencyKey: key });
   event("friend_request.updated", r);
   if (r.state === "accepted") openPerson(user); // they had asked too
@@ -175,7 +181,7 @@ export async function createGroup(body, key) {
 export const join = (g, note) => attempt(async () => {
   const answered = await api("POST", `${group(g.id)}/join`, { body: note ? { note } : {} });
   if (answered.member_count !== undefined) return entered(answered);
-  store.dispatch({ type: "event", event: { type: "join_request.created", at: new Date().toISOString(), data: answered } });
+  event("join_request.created", answered);
   notes.add(`You asked to join ${g.name}. It opens when somebody lets you in.`);
   return undefined;
 });

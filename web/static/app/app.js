@@ -150,7 +150,7 @@ function Main({ state, route }) {
     </section>
     <main class="stage" id="main">
       ${open && (conversation || route.user)
-        ? html`<${Chat} key=${conversation?.id ?? route.user} state=${state} route=${route} conversation=${conversation} user=${conversation ? undefined : route.user} />`
+        ? html`<${Chat} key=${conversation?.peer?.id ?? conversation?.id ?? route.user} state=${state} route=${route} conversation=${conversation} user=${conversation ? undefined : route.user} />`
         : open
           ? html`<${Missing} id=${route.conversation} state=${state} />`
           : html`<${Nothing} icon="chat" title=${`Hello, ${state.me.display_name}`}>

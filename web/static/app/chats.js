@@ -49,7 +49,7 @@ const Row = memo(function Row({ c, title, line, current, presence, typing, draft
 
 const filters = [["all", "All"], ["unread", "Unread"], ["archived", "Archived"]];
 
-export const drafts = new Map(); // what was written and not sent, by conversation or user
+export const drafts = new Map(); // what was written and not sent, by user or group
 
 export function ChatsPane({ state, route }) {
   const [filter, setFilter] = useState("all");
@@ -72,7 +72,7 @@ export function ChatsPane({ state, route }) {
         ? html`<ul class="rows" aria-label="Conversations" data-testid="conversations">${rows.map((c) => html`
             <${Row} key=${c.id} c=${c} title=${titleOf(state, c)} line=${preview(state, c.last_message, c.kind === "group" || c.last_message?.sender_id === state.me.id)}
               current=${route.conversation === c.id} presence=${c.peer && state.presence.get(c.peer.id)?.state} typing=${typingIn(c)}
-              draft=${route.conversation !== c.id ? drafts.get(c.id)?.text : ""} />`)}</ul>`
+              draft=${route.conversation !== c.id ? drafts.get(c.peer?.id ?? c.id)?.text : ""} />`)}</ul>`
         : html`<div class="hint">${filter === "all"
             ? html`<p>No conversations yet.</p><p><a class="button" href="#/people" data-testid="find-people">Find people</a></p>`
             : html`<p>${filter === "unread" ? "Everything is read." : "Nothing is archived."}</p>`}</div>`}

@@ -1,7 +1,7 @@
 // What the views are written with: Preact, its hooks, and htm's templates.
-import { Fragment, createContext, h, render } from "../vendor/preact.js";
-import { useCallback, useContext, useEffect, useId, useLayoutEffect, useMemo, useReducer, useRef, useState } from "../vendor/hooks.js";
-import htm from "../vendor/htm.js";
+import { Fragment, createContext, h, render } from "../vendor/preact/preact.js";
+import { useCallback, useContext, useEffect, useId, useLayoutEffect, useMemo, useReducer, useRef, useState } from "../vendor/preact/hooks.js";
+import htm from "../vendor/preact/htm.js";
 
 export const html = htm.bind(h);
 export {
