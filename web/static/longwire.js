@@ -64,7 +64,10 @@ class Client {
       give: {
         event: (event) => this.#event(event),
         reset: (reset) => this.#emit("reset", () => reset),
-        connection: (connection) => this.#emit("connection", () => connection),
+        connection: (connection) => {
+          this.#emit("connection", () => connection);
+          if (connection.leader) this.#presenceSoon(); // the last leader may have been the one that was looked at
+        },
         cursor: (cursor) => this.#keepCursor(cursor),
       },
       reader: {
@@ -110,7 +113,7 @@ class Client {
   #sessionChanged(tokens, reason) {
     this.inbox.stop(tokens ? "stopped" : "signed_out");
     this.out.clear(tokens?.user.id);
-    if (this.#keptCursor()?.session_id !== tokens?.session_id) this.storage.removeItem(this.cursorKey);
+    if (!this.#keptCursor()) this.storage.removeItem(this.cursorKey);
     this.#emit("session", () => this.session, reason);
     if (tokens) this.out.flush();
   }
@@ -177,8 +180,9 @@ class Client {
   }
 
   #keepCursor(cursor) {
+    const session_id = this.auth.tokens?.session_id;
     try {
-      this.storage.setItem(this.cursorKey, JSON.stringify({ cursor, session_id: this.auth.tokens?.session_id }));
+      if (session_id) this.storage.setItem(this.cursorKey, JSON.stringify({ cursor, session_id }));
     } catch (error) {
       this.log("the cursor is not kept", error);
     }
@@ -240,6 +244,7 @@ class Client {
     });
     listen(globalThis, "pagehide", () => {
       this.tabs.show(false);
+      this.tabs.tell({ t: "presence" });
       this.inbox.suspend(); // another tab goes on at once, and the page may be kept for going back to it
     });
     listen(globalThis, "pageshow", (event) => {
@@ -249,7 +254,7 @@ class Client {
       this.inbox.resume();
       this.out.flush();
     });
-    listen(globalThis, "storage", (event) => event.key === this.auth.key && this.auth.look("changed"));
+    listen(globalThis, "storage", (event) => (event.key === null || event.key === this.auth.key) && this.auth.look("changed"));
     this.#presenceSoon();
   }
 

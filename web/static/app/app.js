@@ -26,11 +26,11 @@ import { client, notes, store, watch } from "./core.js";
 import { openPerson } from "./actions.js";
 import { html, useEffect, useState } from "./lib.js";
 import { Icon } from "./icons.js";
-import { go, parse } from "./route.js";
+import { go, openPane, parse } from "./route.js";
 import { ChatsPane } from "./chats.js";
 import { PeoplePane } from "./people.js";
 import { GroupsPane } from "./groups.js";
-import { SearchPane } from "./search.js";
+import { SearchPane, searchRound } from "./search.js";
 import { SettingsPane } from "./settings.js";
 import { Chat } from "./chat.js";
 import { SignIn } from "./signin.js";
@@ -62,7 +62,11 @@ const tabs = [["chats", "Chats", "chat"], ["people", "People", "people"], ["grou
 function Nav({ state, pane }) {
   const unread = unreadChats(state);
   return html`<nav class="rail" aria-label="Main">${tabs.map(([name, label, icon]) => html`
-    <a href=${`#/${name}`} aria-current=${pane === name ? "page" : undefined} data-testid=${`nav-${name}`}>
+    <a href=${`#/${name}`} aria-current=${pane === name ? "page" : undefined} data-testid=${`nav-${name}`} onClick=${(e) => {
+      if (e.ctrlKey || e.metaKey || e.shiftKey) return; // in a tab of its own
+      e.preventDefault();
+      openPane(name);
+    }}>
       <${Icon} name=${icon} /><span>${label}</span>
       ${name === "people" && html`<${Badge} count=${state.incoming} label=${state.incoming === 1 ? "open request" : "open requests"} testid="nav-people-badge" />`}
       ${name === "chats" && html`<${Badge} count=${unread} label=${unread === 1 ? "unread chat" : "unread chats"} testid="nav-chats-badge" />`}
@@ -115,16 +119,15 @@ function announce(event, before) {
 function useArrivals() {
   useEffect(() => watch((event, before) => {
     notify(event, before);
-    if (event.type === "friend.added" && !before.friends.has(event.data.user.id)) {
-      const { user } = event.data;
-      const asked = [...before.requests.values()].some((r) => r.to.id === user.id);
-      if (!asked) return;
+    const { data } = event;
+    if (event.type === "friend_request.updated" && data.state === "accepted" && data.from.id === before.me?.id && before.requests.has(data.id)) {
+      const user = data.to;
       const route = parse(location.hash);
-      if (!route.conversation && document.activeElement?.value === undefined) openPerson(user);
-      else if (route.user !== user.id) notes.add(`${user.display_name} accepted.`, { action: "Open chat", run: () => openPerson(user) });
+      if (!route.conversation && (!route.user || route.user === user.id) && !document.querySelector("dialog[open]")) openPerson(user);
+      else notes.add(`${user.display_name} accepted.`, { action: "Open chat", run: () => openPerson(user) });
     }
-    if (event.type === "join_request.updated" && event.data.user.id === before.me?.id && event.data.state === "accepted")
-      notes.add("You were let into a group.", { action: "Open it", run: () => go({ conversation: event.data.group_id }) });
+    if (event.type === "join_request.updated" && data.user.id === before.me?.id && data.state === "accepted")
+      notes.add("You were let into a group.", { action: "Open it", run: () => go({ conversation: data.group_id }) });
   }), []);
 }
 
@@ -145,7 +148,7 @@ function Main({ state, route }) {
     }}>Skip to what is open</a>
     <${Nav} state=${state} pane=${route.pane} />
     <section class="pane" aria-label=${tabs.find(([name]) => name === route.pane)[1]}>
-      <${Pane} state=${state} route=${route} />
+      <${Pane} key=${`${route.pane} ${route.pane === "search" && searchRound()}`} state=${state} route=${route} />
       <${Connection} connection=${state.connection} outbox=${state.outbox} />
     </section>
     <main class="stage" id="main">
@@ -162,9 +165,12 @@ function Main({ state, route }) {
 
 // Missing is shown while a conversation from the address is fetched, and when it is not ours.
 function Missing({ id, state }) {
-  const [asked, setAsked] = useState(false);
+  const left = state.left.has(id);
+  const [asked, setAsked] = useState(left);
   useEffect(() => {
     let here = true;
+    setAsked(left);
+    if (left) return undefined;
     client.request("GET", `/v1/conversations/${encodeURIComponent(id)}`).then(
       (conversation) => store.dispatch({ type: "conversation", conversation }),
       () => here && setAsked(true),
@@ -172,7 +178,7 @@ function Missing({ id, state }) {
     return () => {
       here = false;
     };
-  }, [id]);
+  }, [id, left]);
   const gone = asked && !state.missing.has(id);
   return html`<${Nothing} icon=${gone ? "alert" : "clock"} title=${gone ? "This conversation is not here" : "One moment …"}>
     ${gone && html`<p>It is not yours to see, or it is over.</p><p><a class="button" href="#/chats">To the chats</a></p>`}<//>`;

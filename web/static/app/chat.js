@@ -10,7 +10,7 @@ import { stateOf, can } from "./message.js";
 import { Messages } from "./messages.js";
 import { Relation } from "./people.js";
 import { PersonInfo } from "./personinfo.js";
-import { go, href } from "./route.js";
+import { go, href, openPane } from "./route.js";
 import { searchIn } from "./search.js";
 import { dateTime, isMuted, lastSeen, personName, plural, said, titleOf } from "./text.js";
 import { Avatar, IconButton, Menu, ask } from "./ui.js";
@@ -60,7 +60,7 @@ function Head({ state, c, peer, title, info }) {
     ${c && isMuted(c) && html`<${Icon} name="muted" label=${c.muted_until > forEver ? "muted" : `muted until ${dateTime(c.muted_until)}`} className="small" />`}
     ${c && html`<${IconButton} icon="search" label="Search in this conversation" testid="chat-search" onClick=${() => {
       searchIn(c.id);
-      go({ pane: "search" });
+      openPane("search");
     }} /><${Menu} label="What to do with this conversation" testid="chat-menu" items=${menuOf(c, state)} />`}
   </header>`;
 }

@@ -36,7 +36,7 @@ export function Composer({ state, chat, place, people, composing, setComposing, 
     if (composing) field.current?.focus();
   }, [composing]);
   useEffect(() => {
-    if (matchMedia("(hover: hover)").matches && !document.querySelector("dialog[open]")) field.current?.focus({ preventScroll: true });
+    if (!matchMedia("(pointer: coarse)").matches && !document.querySelector("dialog[open]")) field.current?.focus({ preventScroll: true });
   }, [place]);
   useLayoutEffect(() => { // grows with what is written, up to a third of the window
     const f = field.current;

@@ -170,6 +170,7 @@ export function start() {
     const before = state;
     store.dispatch({ type: "event", event });
     for (const f of watchers) f(event, before);
+    if (event.type === "friend.added") presence().catch(() => {}); // a new friend's is told when it changes only
   });
   client.on("reset", ({ sync }) => {
     store.dispatch({ type: "reset", sync });
@@ -185,7 +186,7 @@ export function start() {
     const was = state.session;
     store.dispatch({ type: "session", session });
     if (session && !was) client.start();
-    if (!session && was && reason && reason !== "logout") notes.add("You were signed out: this session has ended.", { bad: true });
+    if (!session && was && reason && reason !== "signed_out") notes.add("You were signed out: this session has ended.", { bad: true });
   });
   setInterval(() => state.typing.size && store.dispatch({ type: "quiet", now: Date.now() }), 1000);
   if (client.session) client.start();

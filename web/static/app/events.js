@@ -67,7 +67,7 @@ function forget(state, id) {
   const missing = new Set(state.missing);
   missing.delete(id);
   return {
-    ...state, missing, conversations: put(state.conversations, id), windows: put(state.windows, id), members: put(state.members, id),
+    ...state, missing, left: new Set([...state.left, id]), conversations: put(state.conversations, id), windows: put(state.windows, id), members: put(state.members, id),
     joinRequests: put(state.joinRequests, id), invitations: put(state.invitations, id), bans: put(state.bans, id), pins: put(state.pins, id),
   };
 }

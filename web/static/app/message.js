@@ -87,9 +87,9 @@ function Tools(props) {
   const may = can(state, c, m);
   const items = actionsFor(props);
   return html`<div class="tools">
-    ${may.plain && html`<${Menu} label="React" icon="smile" testid="react" menuClass="emojis" className="hover-only">${(close) => html`<${Emojis} list=${[...quick, ...more]} m=${m} close=${close} />`}<//>
+    ${may.plain && html`<${Menu} tabindex="-1" label="React" icon="smile" testid="react" menuClass="emojis" className="hover-only">${(close) => html`<${Emojis} list=${[...quick, ...more]} m=${m} close=${close} />`}<//>
       <${IconButton} icon="reply" label="Reply" testid="reply" className="hover-only" tabindex="-1" onClick=${() => on.reply(m)} />`}
-    ${items.length > 0 && html`<${Menu} label="What to do with this message" testid="message-menu">${(close) => html`
+    ${items.length > 0 && html`<${Menu} tabindex="-1" label="What to do with this message" testid="message-menu">${(close) => html`
       ${may.plain && html`<div class="quick">${html`<${Emojis} list=${quick} m=${m} close=${close} />`}</div>`}
       ${items.map((item) => html`<button type="button" role="menuitem" tabindex="-1" class=${item.danger ? "danger" : ""} data-testid=${item.testid} onClick=${() => {
         close();

@@ -87,5 +87,5 @@ export function PeoplePane({ state }) {
 export function focusFirst(field) {
   if (!field || field.dataset.seen) return;
   field.dataset.seen = "yes";
-  if (matchMedia("(hover: hover)").matches) field.focus({ preventScroll: true });
+  if (!matchMedia("(pointer: coarse)").matches) field.focus({ preventScroll: true });
 }

@@ -43,3 +43,11 @@ export function go(to, { replace = false } = {}) {
     window.dispatchEvent(new HashChangeEvent("hashchange"));
   } else location.hash = target;
 }
+
+// openPane shows another list. Where there is room for both, the conversation that is open stays open.
+export function openPane(name) {
+  const beside = matchMedia("(min-width: 761px)").matches && /^#\/[cu]\//.test(location.hash);
+  if (!beside) return go({ pane: name });
+  pane = name;
+  return window.dispatchEvent(new HashChangeEvent("hashchange"));
+}

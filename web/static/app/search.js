@@ -56,5 +56,6 @@ export function SearchPane({ state, route }) {
 }
 
 // What was searched for stays while one looks at what was found.
-const last = { q: "", conversation: null };
-export const searchIn = (conversation) => Object.assign(last, { q: "", conversation });
+const last = { q: "", conversation: null, round: 0 };
+export const searchIn = (conversation) => Object.assign(last, { q: "", conversation, round: last.round + 1 });
+export const searchRound = () => last.round; // another one begins anew

@@ -27,6 +27,7 @@ export function initial() {
     presence: new Map(), // by user id
     typing: new Map(), // by conversation: a Map by user id
     pins: new Map(), // by conversation: a list of { message?, seq, pinned_by, pinned_at }
+    left: new Set(), // conversations that were one's own a while ago
     missing: new Set(), // conversations that have to be fetched
     missingUsers: new Set(), // profiles that have to be fetched
     sessionsChanged: 0, // counts: the list of sessions is fetched by who shows it
@@ -89,7 +90,9 @@ export function withConversation(state, c) {
   }
   const missing = new Set(state.missing);
   missing.delete(c.id);
-  return withUsers({ ...state, missing, conversations: put(state.conversations, c.id, known) }, [c.peer]);
+  const left = new Set(state.left);
+  left.delete(c.id);
+  return withUsers({ ...state, missing, left, conversations: put(state.conversations, c.id, known) }, [c.peer]);
 }
 
 const keyed = (items, key) => new Map(items.map((item) => [key(item), item]));

@@ -30,11 +30,11 @@ function place(popover, button) {
 
 // Menu is a button with a list of things to do. Arrows move, Esc closes, and what had the focus gets it back. Items are
 // { label, run, testid, danger }; `children` (given close) takes their place.
-export function Menu({ label, icon = "more", items = [], children, testid, className = "", menuClass = "", text }) {
+export function Menu({ label, icon = "more", items = [], children, testid, className = "", menuClass = "", text, tabindex }) {
   const [open, setOpen] = useState(false);
   const button = useRef(null);
   const popover = useRef(null);
-  const closedAt = useRef(0);
+  const pressed = useRef(false); // the menu was open when the button was pressed, which has closed it
   useLayoutEffect(() => {
     if (!open) return undefined;
     const shown = popover.current;
@@ -42,9 +42,7 @@ export function Menu({ label, icon = "more", items = [], children, testid, class
     place(shown, button.current);
     shown.querySelector("[role^=menuitem], input")?.focus();
     const toggled = (e) => {
-      if (e.newState !== "closed") return;
-      closedAt.current = Date.now();
-      setOpen(false);
+      if (e.newState === "closed") setOpen(false);
     };
     shown.addEventListener("toggle", toggled);
     return () => shown.removeEventListener("toggle", toggled);
@@ -60,8 +58,13 @@ export function Menu({ label, icon = "more", items = [], children, testid, class
     e.stopPropagation();
     all[(to + all.length) % all.length].focus();
   };
-  return html`<button type="button" ref=${button} class=${`${text ? "quiet" : "icon-button"} ${className}`} aria-label=${text ? undefined : label} title=${text ? undefined : label} aria-haspopup="menu" aria-expanded=${open}
-      data-testid=${testid} onClick=${() => Date.now() - closedAt.current > 250 && setOpen(!open)}>${text ?? html`<${Icon} name=${icon} />`}</button>
+  return html`<button type="button" ref=${button} class=${`${text ? "quiet" : "icon-button"} ${className}`} aria-label=${text ? undefined : label} title=${text ? undefined : label} aria-haspopup="menu" aria-expanded=${open} tabindex=${tabindex}
+      data-testid=${testid} onPointerDown=${() => {
+        pressed.current = open;
+      }} onClick=${() => {
+        if (!pressed.current) setOpen(true);
+        pressed.current = false;
+      }}>${text ?? html`<${Icon} name=${icon} />`}</button>
     ${open && html`<div ref=${popover} popover="auto" role="menu" aria-label=${label} class=${`menu ${menuClass}`} onKeyDown=${keys}>
       ${children ? children(close) : items.filter(Boolean).map((item) => html`
         <button type="button" role="menuitem" tabindex="-1" class=${item.danger ? "danger" : ""} data-testid=${item.testid} onClick=${() => {

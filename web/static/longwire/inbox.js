@@ -1,6 +1,6 @@
 // The inbox as the application sees it: each event once in each tab, in order, whichever tab reads it. Part of longwire.js.
 import { Reader } from "./reader.js";
-import { LongwireError, backOff, isTemporary, pause } from "./session.js";
+import { backOff, pause } from "./session.js";
 
 const ACK_EVERY = 5_000; // so that senders see their messages arrive
 const ALIVE_EVERY = 10_000; // the leader's tab says that it moves
@@ -17,6 +17,7 @@ export class Inbox {
   #ackTimer = null;
   #silence = null; // runs out when the leader says nothing
   #steal = () => {};
+  #reading = Promise.resolve(); // until the reader has let go
 
   // `give` has event(e), reset(r), connection(c) and cursor(text), which hand things to the application.
   constructor({ session, tabs, give, reader, log }) {
@@ -30,7 +31,6 @@ export class Inbox {
         position: () => this.cursor,
         deliver: (events, cursor, streamed) => this.#deliver(events, cursor, streamed),
         reset: (reason) => this.#reset(reason, true),
-        alive: () => {},
         state: (changes) => this.#state({ ...changes, leader: true }),
       },
     });
@@ -45,9 +45,9 @@ export class Inbox {
     const session_id = this.session.tokens?.session_id;
     if (!session_id) return this.#state({ state: "signed_out" });
     this.#run = { ended: new AbortController(), session_id };
-    this.cursor = cursor ?? null;
+    this.cursor = cursor || null;
     this.#state({ state: "connecting", leader: false, retryAt: null, reason: undefined });
-    this.#follow(cursor === undefined ? () => this.#reset("start") : () => this.tabs.shared && this.#catchUp());
+    this.#follow(cursor ? () => this.tabs.shared && this.#catchUp() : () => this.#reset("start"));
   }
 
   stop(state = "stopped") {
@@ -75,7 +75,7 @@ export class Inbox {
   #follow(first) {
     const { signal } = this.#run.ended;
     this.#then(first);
-    this.#steal = this.tabs.lead(signal, (leading) => this.#lead(leading));
+    this.#steal = this.tabs.lead(this.#run.session_id, signal, (leading) => this.#lead(leading));
     if (!this.tabs.shared) return;
     this.#heardLeader();
     this.tabs.tell({ t: "who", s: this.#run.session_id });
@@ -90,17 +90,27 @@ export class Inbox {
   }
 
   async #lead(signal) {
+    // What came from the last leader is done first, and what this tab read when it led before: it goes on from its own cursor.
     let last;
-    while (last !== this.#chain && !signal.aborted) await Promise.race([(last = this.#chain), ended(signal)]); // the new leader goes on from its own cursor
+    while (last !== this.#chain && !signal.aborted) await Promise.race([(last = this.#chain), ended(signal)]);
+    await this.#reading;
     if (signal.aborted || !this.#run) return;
     clearTimeout(this.#silence);
     this.#leading = true;
-    const alive = this.tabs.shared && setInterval(() => this.#tell({ t: "alive" }), ALIVE_EVERY);
     this.#state({ leader: true });
-    await this.reader.run(signal);
-    clearInterval(alive);
-    this.#leading = false;
-    if (this.#run && !this.#run.ended.signal.aborted) this.#heardLeader(); // another tab took the lead
+    // Who lacks what this tab has asks for it: it may have it from a poll of its own, which the others did not see.
+    this.#tell({ t: "batch", from: this.cursor, to: this.cursor, events: [] });
+    const alive = this.tabs.shared && setInterval(() => this.#tell({ t: "alive" }), ALIVE_EVERY);
+    ended(signal).then(() => {
+      clearInterval(alive);
+      this.#leading = false;
+      if (!this.#run || this.#run.ended.signal.aborted) return;
+      this.#state({ leader: false }); // another tab took the lead while this one was frozen
+      this.#heardLeader();
+      this.#tell({ t: "who" });
+      this.#then(() => this.#catchUp());
+    });
+    await (this.#reading = this.reader.run(signal));
   }
 
   #tell(message) {
@@ -152,7 +162,7 @@ export class Inbox {
       try {
         return await this.session.authorized("GET", path, { ...options, signal });
       } catch (error) {
-        if (signal.aborted || (!isTemporary(error) && error.status === 0) || error.status === 401 || error.code === "invalid_cursor") throw error;
+        if (signal.aborted || !this.session.tokens || error.code === "invalid_cursor") throw error;
         const wait = backOff(failures, error.retryAfter);
         this.#state({ state: "waiting", retryAt: Date.now() + wait, reason: error.code });
         await pause(wait, signal);
@@ -233,6 +243,19 @@ export class Inbox {
     this.#silence.unref?.();
   }
 
+  // #check asks whether there is more than the leader has told. A leader whose tab is frozen may answer and still read nothing.
+  async #check() {
+    const [before, received] = [this.cursor, this.#received];
+    await this.#catchUp();
+    if (this.cursor === before || this.#leading) return;
+    const { signal } = this.#run.ended;
+    pause(LEADER_ANSWERS, signal).then(() => {
+      if (signal.aborted || this.#leading || received !== this.#received) return;
+      this.log("the leading tab does not read, taking the lead");
+      this.#steal();
+    });
+  }
+
   // wake is called when the tab is to be seen again, or the network is back.
   wake(reason) {
     if (!this.#run) return;
@@ -242,6 +265,7 @@ export class Inbox {
     } else if (this.tabs.shared) {
       this.#tell({ t: "wake", reason });
       this.#heardLeader(LEADER_ANSWERS);
+      this.#then(() => this.#check());
     }
   }
 }

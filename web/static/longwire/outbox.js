@@ -4,11 +4,17 @@ import { LongwireError, backOff, isTemporary, pause } from "./session.js";
 const MAX_ITEMS = 200;
 const MAX_AGE = 24 * 3600_000; // what is older is not sent by itself any more: its writer may not want it said today
 
+const WATCH = 5_000;
+
 const laneOf = (to) => (to.user ? `users/${encodeURIComponent(to.user)}` : `groups/${encodeURIComponent(to.group)}`);
+
+// newKey is an idempotency key. It is no secret; randomUUID is missing in pages that were not loaded over HTTPS.
+const newKey = () => globalThis.crypto?.randomUUID?.() ?? Array.from({ length: 4 }, () => Math.random().toString(36).slice(2)).join("");
 
 export class Outbox {
   #sent = new Map(); // key → {item, resolve, reject}, of those who wait in this tab
   #lanes = new Map(); // lane → {wake, again}, of those that are being sent by this tab
+  #watched = new Set(); // lanes that another tab sends
   #last = 0;
 
   constructor({ session, storage, prefix, shared, changed, log }) {
@@ -46,7 +52,7 @@ export class Outbox {
   }
 
   send(to, message) {
-    const key = crypto.randomUUID();
+    const key = newKey();
     const sent = new Promise((resolve, reject) => {
       const user = this.session.tokens?.user.id;
       if (!user) throw new LongwireError(0, "signed_out", "Nobody is signed in.");
@@ -103,7 +109,18 @@ export class Outbox {
     if (error) this.settle(key, null, new LongwireError(error.status, error.code, error.detail, error));
     if (discarded) this.settle(key, null, new LongwireError(0, "discarded", "The message was taken back before it was sent."));
     this.changed();
-    if (lane) this.flush(lane);
+    if (lane) this.#watch(lane);
+  }
+
+  // #watch sends what another tab has written if that tab does not: it may be closed. Tabs that all queue for the lock at once would wait
+  // for one that is frozen.
+  #watch(lane) {
+    if (this.#watched.has(lane)) return;
+    this.#watched.add(lane);
+    setTimeout(() => {
+      this.#watched.delete(lane);
+      if (this.items.some((item) => laneOf(item.to) === lane && item.state !== "failed")) this.flush(lane);
+    }, WATCH * (1 + Math.random()));
   }
 
   // clear forgets everything: nobody is signed in, or somebody else.

@@ -4,7 +4,8 @@
 // status 0: network, timeout, aborted, signed_out, discarded, outbox_full, outbox_expired; bad_answer has the status of what came.
 export class LongwireError extends Error {
   constructor(status, code, detail, more = {}) {
-    super(detail || code);
+    const fields = (more.errors ?? []).map((e) => `${e.field} ${e.message}`).join("; ");
+    super([detail || code, fields].filter(Boolean).join(" "));
     this.name = "LongwireError";
     Object.assign(this, { status, code, detail: detail || code, errors: [], retryAfter: null, requestId: null }, more);
   }
@@ -49,11 +50,12 @@ export class Session {
   #raw;
   #value = null;
   #renewing = null;
+  #given; // the session that this tab's application knows of
 
   // `shared` is what tabs have in common, see tabs.js; `changed` is called with the session and a reason when it is another.
   constructor({ url, storage, prefix, fetch, shared, deviceName, changed, log }) {
     Object.assign(this, { url, storage, fetch, shared, deviceName, changed, log, key: `${prefix}.session` });
-    this.#read();
+    this.#given = this.#read()?.session_id;
   }
 
   // #read looks into the storage, which another tab may have changed.
@@ -76,9 +78,13 @@ export class Session {
 
   // look gives out a change that this tab did not make.
   look(reason) {
-    const before = this.#value?.session_id;
     const now = this.#read();
-    if (now?.session_id !== before) this.changed(now, reason);
+    if (now?.session_id !== this.#given) this.#give(now, reason);
+  }
+
+  #give(now, reason) {
+    this.#given = now?.session_id;
+    this.changed(now, reason);
   }
 
   #keep(signIn) {
@@ -91,7 +97,7 @@ export class Session {
   async signIn(path, body) {
     const answer = await this.call("POST", path, { body: { ...body, ...(path.endsWith("login") && this.deviceName ? { device_name: this.deviceName } : {}) } });
     const now = this.#keep(answer);
-    this.changed(now, "signed_in");
+    this.#give(now, "signed_in");
     this.shared.tell({ t: "session", reason: "signed_in" });
     return answer.user;
   }
@@ -100,8 +106,7 @@ export class Session {
   end(reason, session_id = this.tokens?.session_id) {
     if (!session_id || this.tokens?.session_id !== session_id) return;
     this.storage.removeItem(this.key);
-    this.#read();
-    this.changed(null, reason);
+    this.#give(null, reason);
     this.shared.tell({ t: "session", reason });
   }
 

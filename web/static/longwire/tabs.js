@@ -61,8 +61,9 @@ export class Tabs {
     }
   }
 
-  // lead runs work(signal) whenever this tab leads, until the signal it is given ends. It returns what takes the lead from another.
-  lead(signal, work) {
+  // lead runs work(signal) whenever this tab leads those of its session, until the signal it is given ends. It returns what takes the
+  // lead from another.
+  lead(session, signal, work) {
     if (!this.shared) {
       work(signal);
       return () => {};
@@ -76,7 +77,7 @@ export class Tabs {
         const end = () => (waiting.abort(), leading.abort());
         signal.addEventListener("abort", end);
         try {
-          await this.locks.request(`${this.prefix}.leader`, steal ? { steal: true } : { signal: waiting.signal }, () => {
+          await this.locks.request(`${this.prefix}.leader.${session}`, steal ? { steal: true } : { signal: waiting.signal }, () => {
             steal = false;
             if (!signal.aborted) return work(leading.signal);
           });
