@@ -15,11 +15,26 @@ export const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map(
 
 export const pageSize = 50;
 
-export async function moreConversations(archived = false) {
-  const after = archived ? undefined : store.state.next;
-  const query = { archived, limit: pageSize, ...(after && after !== "first" && { after }) };
-  const part = await api("GET", "/v1/conversations", { query });
-  store.dispatch({ type: "conversations", items: part.items, next: archived ? undefined : part.next });
+// moreConversations goes on in the list by last activity.
+export async function moreConversations() {
+  const after = store.state.next;
+  const part = await api("GET", "/v1/conversations", { query: { limit: pageSize, ...(after !== "first" && { after }) } });
+  store.dispatch({ type: "conversations", items: part.items, next: part.next });
+}
+
+// conversationsThatAre fetches the archived ones, or those with something unread, wherever they stand in the list.
+export async function conversationsThatAre(filter) {
+  store.dispatch({ type: "conversations", items: await all("/v1/conversations", filter, 500) });
+}
+
+const talkWith = (user) => [...store.state.conversations.values()].find((c) => c.peer?.id === user);
+
+// lookFor fetches a person, and looks whether there was a conversation with them: it may be archived, or far down in the list.
+export async function lookFor(user) {
+  if (!store.state.users.has(user)) store.dispatch({ type: "users", items: [await api("GET", `/v1/users/${id(user)}`)] });
+  if (talkWith(user)) return;
+  await conversationsThatAre({ archived: true });
+  for (let parts = 0; parts < 20 && store.state.next && !talkWith(user); parts++) await moreConversations();
 }
 
 export const setConversation = (c, change) => attempt(async () => {
@@ -32,6 +47,9 @@ export const clearConversation = (c) => attempt(async () => {
   store.dispatch({ type: "leave", id: c });
   go({ pane: "chats" });
 });
+
+// need asks for conversations that are to be shown and are not known.
+export const need = (ids) => store.dispatch({ type: "need", ids });
 
 // --- history
 
@@ -123,13 +141,9 @@ export const search = (query) => api("GET", "/v1/search/messages", { query: { li
 
 export const findPeople = (q) => api("GET", "/v1/users", { query: { q, limit: 20 } });
 
-export async function loadPerson(user) {
-  store.dispatch({ type: "users", items: [await api("GET", `/v1/users/${id(user)}`)] });
-}
-
 export const openPerson = (user) => {
   store.dispatch({ type: "users", items: [user] });
-  const known = [...store.state.conversations.values()].find((c) => c.peer?.id === user.id);
+  const known = talkWith(user.id);
   go(known ? { conversation: known.id } : { user: user.id });
 };
 
@@ -167,6 +181,7 @@ export { presence };
 
 // --- groups
 
+export const myGroups = () => all("/v1/me/groups");
 export const findGroups = (q) => api("GET", "/v1/groups", { query: { ...(q && { q }), limit: 20 } });
 
 async function entered(g) {

@@ -24,7 +24,7 @@
 //                 dissolve, unfriend, block, unblock, remark
 import { client, notes, store, watch } from "./core.js";
 import { openPerson } from "./actions.js";
-import { html, useEffect, useState } from "./lib.js";
+import { html, useEffect, useRef, useState } from "./lib.js";
 import { Icon } from "./icons.js";
 import { go, openPane, parse } from "./route.js";
 import { ChatsPane } from "./chats.js";
@@ -140,6 +140,14 @@ function Main({ state, route }) {
   const known = route.user && [...state.conversations.values()].find((c) => c.peer?.id === route.user && c.last_seq > c.cleared_seq);
   const conversation = state.conversations.get(route.conversation) ?? known;
   const open = !!(route.conversation || route.user);
+  const came = useRef(null);
+  useEffect(() => { // who leaves a conversation is back at its place in the list
+    if (!open && came.current && document.activeElement === document.body) {
+      const row = document.querySelector(`[data-testid=conversation][data-id="${CSS.escape(came.current)}"]`) ?? document.querySelector(".pane input, .pane a, .pane button");
+      row?.focus();
+    }
+    came.current = open ? conversation?.id ?? "none" : null;
+  }, [open, conversation?.id]);
   const Pane = { chats: ChatsPane, people: PeoplePane, groups: GroupsPane, search: SearchPane, settings: SettingsPane }[route.pane];
   return html`<div class=${`frame ${open ? "open" : ""}`}>
     <a class="skip" href="#main" onClick=${(e) => {

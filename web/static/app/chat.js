@@ -1,5 +1,5 @@
 // A conversation: who it is with, what is pinned, the messages, and where one writes.
-import { befriend, clearConversation, delivery, loadMembers, loadPerson, loadPins, setConversation } from "./actions.js";
+import { befriend, clearConversation, delivery, loadMembers, loadPins, lookFor, setConversation } from "./actions.js";
 import { attempt } from "./core.js";
 import { Composer } from "./composer.js";
 import { MessageDialog } from "./dialogs.js";
@@ -46,6 +46,7 @@ function Head({ state, c, peer, title, info }) {
   const presence = peer && state.presence.get(peer.id);
   const typing = typingText(state, c);
   const here = peer && state.friends.has(peer.id) ? lastSeen(presence) : "";
+  const cut = { offline: "No connection", waiting: "No connection", connecting: "Connecting …" }[state.connection.state]; // the list, which says more, may be out of sight
   const about = c?.kind === "group" ? plural(c.group.member_count, "member") : here || (peer?.deleted ? "" : peer?.status_text || (peer ? `@${peer.username}` : ""));
   const where = c ? { conversation: c.id } : { user: peer.id };
   return html`<header class="chat-head">
@@ -56,7 +57,7 @@ function Head({ state, c, peer, title, info }) {
     <a class="chat-title" href=${href({ ...where, info: !info })} title=${info ? "Close the information" : "Information"}>
       <${Avatar} id=${peer?.id ?? c?.id} name=${title} presence=${presence?.state} group=${c?.kind === "group"} />
       <span class="grow"><h1 data-testid="chat-title">${title}</h1>
-        <small>${typing ? html`<em data-testid="typing">${typing}</em>` : html`<span data-testid="peer-state">${about}</span>`}</small></span></a>
+        <small>${typing && !cut ? html`<em data-testid="typing">${typing}</em>` : html`<span data-testid="peer-state">${cut ?? about}</span>`}</small></span></a>
     ${c && isMuted(c) && html`<${Icon} name="muted" label=${c.muted_until > forEver ? "muted" : `muted until ${dateTime(c.muted_until)}`} className="small" />`}
     ${c && html`<${IconButton} icon="search" label="Search in this conversation" testid="chat-search" onClick=${() => {
       searchIn(c.id);
@@ -132,8 +133,8 @@ export function Chat({ state, route, conversation: c, user }) {
   useEffect(() => {
     if (c?.kind === "group" && !state.members.has(c.id)) attempt(() => loadMembers(c.id));
   }, [c?.id, c && state.members.has(c.id)]);
-  useEffect(() => { // the profile of somebody from the address
-    if (user && !state.users.has(user)) attempt(() => loadPerson(user));
+  useEffect(() => {
+    if (user) attempt(() => lookFor(user));
   }, [user]);
   useEffect(() => { // what was a chat to be has become one: its address is the conversation's from now on
     if (c && route.user) go({ conversation: c.id, info: route.info }, { replace: true });

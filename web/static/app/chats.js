@@ -1,5 +1,5 @@
 // The list of conversations, with whoever waits for an answer on top.
-import { answer, moreConversations } from "./actions.js";
+import { answer, conversationsThatAre, moreConversations } from "./actions.js";
 import { attempt } from "./core.js";
 import { html, memo, useEffect, useState } from "./lib.js";
 import { Icon } from "./icons.js";
@@ -54,10 +54,10 @@ export const drafts = new Map(); // what was written and not sent, by user or gr
 export function ChatsPane({ state, route }) {
   const [filter, setFilter] = useState("all");
   useEffect(() => {
-    if (filter === "archived") attempt(() => moreConversations(true));
+    if (filter !== "all") attempt(() => conversationsThatAre({ [filter]: true }));
   }, [filter]);
   const rows = shownConversations(state, filter);
-  const more = filter !== "archived" && state.next;
+  const more = filter === "all" && state.next;
   const typingIn = (c) => {
     const who = [...(state.typing.get(c.id)?.keys() ?? [])];
     if (!who.length) return "";

@@ -101,11 +101,12 @@ export const id = encodeURIComponent;
 export async function all(path, query = {}, most = 1000) {
   const items = [];
   let after;
+  let parts = 0;
   do {
     const part = await api("GET", path, { query: { limit: 100, ...query, ...(after && { after }) } });
     items.push(...part.items);
     after = part.next;
-  } while (after && items.length < most);
+  } while (after && items.length < most && ++parts < 50); // a part may have nothing and go on all the same
   return items;
 }
 

@@ -1,10 +1,10 @@
 // Groups: those one is in, the public ones, invitations, and new ones.
-import { createGroup, findGroups, join, joinByCode, newKey, previewInvitation, withdraw } from "./actions.js";
+import { createGroup, findGroups, join, joinByCode, myGroups, newKey, previewInvitation, withdraw } from "./actions.js";
 import { attempt, explain } from "./core.js";
 import { html, useEffect, useState } from "./lib.js";
 import { useTyped } from "./people.js";
 import { go, href } from "./route.js";
-import { plural, titleOf } from "./text.js";
+import { plural } from "./text.js";
 import { Avatar, Dialog, Field, IconButton, ask, listKeys, useAsync } from "./ui.js";
 
 export const policies = { open: "Everybody", approval: "Whom an admin lets in", invite: "By invitation only" };
@@ -25,11 +25,11 @@ const Group = ({ state, group, children }) => html`<li class="person" data-testi
     <span class="grow"><span class="name">${group.name}</span><small>${plural(group.member_count, "member")}${group.description ? ` · ${group.description}` : ""}</small></span></span>
   <span class="do">${children ?? html`<${Join} state=${state} group=${group} />`}</span></li>`;
 
-function Directory({ state, q }) {
+function Directory({ state, q, mine }) {
   const found = useAsync(() => findGroups(q), [q]);
   if (found.error) return html`<p class="hint bad" role="alert">${explain(found.error)}</p>`;
   if (found.loading) return html`<p class="hint" role="status">Looking …</p>`;
-  const others = found.value.items.filter((g) => !state.conversations.has(g.id));
+  const others = found.value.items.filter((g) => !mine.has(g.id));
   return html`<section><h2>Public groups</h2><p class="unseen" role="status">${plural(others.length, "group")} found</p>
     ${others.length > 0
       ? html`<ul class="rows" aria-label="Public groups">${others.map((g) => html`<${Group} key=${g.id} state=${state} group=${g} />`)}</ul>`
@@ -99,8 +99,11 @@ export function GroupsPane({ state, route }) {
   const [q, setQ] = useState("");
   const [making, setMaking] = useState(false);
   const settled = useTyped(q.trim());
-  const mine = [...state.conversations.values()].filter((c) => c.kind === "group" && (!settled || c.group.name.toLowerCase().includes(settled.toLowerCase())))
-    .sort((a, b) => a.group.name.localeCompare(b.group.name));
+  // Those of the conversations that are known are up to date; of the others, which nothing has moved for long, the list tells.
+  const listed = useAsync(myGroups, []);
+  const left = (g) => state.left.has(g.id);
+  const groups = new Map([...(listed.value ?? []).filter((g) => !left(g)), ...[...state.conversations.values()].map((c) => c.group).filter(Boolean)].map((g) => [g.id, g]));
+  const mine = [...groups.values()].filter((g) => g.name.toLowerCase().includes(settled.toLowerCase())).sort((a, b) => a.name.localeCompare(b.name));
   const byCode = (e) => {
     e.preventDefault();
     const code = e.target.elements.code.value.trim().split("/").pop();
@@ -113,10 +116,10 @@ export function GroupsPane({ state, route }) {
     <div class="filters"><input type="search" aria-label="Find groups by name" placeholder="Find groups by name" maxlength="100" autocomplete="off" data-testid="group-search"
       value=${q} onInput=${(e) => setQ(e.target.value)} /></div>
     <div class="scroll" onKeyDown=${listKeys}>
-      ${mine.length > 0 && html`<section><h2>Yours</h2><ul class="rows" aria-label="Your groups">${mine.map((c) => html`
-        <li key=${c.id}><a class="row" data-item href=${href({ conversation: c.id })} aria-current=${route.conversation === c.id ? "true" : undefined}>
-          <${Avatar} id=${c.id} name=${titleOf(state, c)} group=${true} /><span class="grow"><span class="name">${c.group.name}</span><small>${plural(c.group.member_count, "member")}</small></span></a></li>`)}</ul></section>`}
-      <${Directory} state=${state} q=${settled} />
+      ${mine.length > 0 && html`<section><h2>Yours</h2><ul class="rows" aria-label="Your groups">${mine.map((g) => html`
+        <li key=${g.id}><a class="row" data-item href=${href({ conversation: g.id })} aria-current=${route.conversation === g.id ? "true" : undefined}>
+          <${Avatar} id=${g.id} name=${g.name} group=${true} /><span class="grow"><span class="name">${g.name}</span><small>${plural(g.member_count, "member")}</small></span></a></li>`)}</ul></section>`}
+      <${Directory} state=${state} q=${settled} mine=${groups} />
       <form class="hint" onSubmit=${byCode}><${Field} label="You have an invitation code or link?">
         <span class="inline"><input name="code" autocomplete="off" spellcheck="false" data-testid="code" /><button class="quiet" data-testid="code-join">Look</button></span><//></form>
     </div>

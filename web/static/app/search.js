@@ -1,5 +1,5 @@
 // Searching in what was said: everywhere, or in one conversation.
-import { search } from "./actions.js";
+import { need, search } from "./actions.js";
 import { attempt, explain } from "./core.js";
 import { html, useEffect, useState } from "./lib.js";
 import { focusFirst, useTyped } from "./people.js";
@@ -31,6 +31,7 @@ export function SearchPane({ state, route }) {
     const next = await search({ q: settled, ...(here && { conversation_id: here }), after: found.next });
     set({ items: [...found.items, ...next.items], next: next.next, done: true });
   });
+  useEffect(() => need([...new Set(found.items.map((f) => f.conversation_id))]), [found]);
   const only = here && state.conversations.get(here);
   return html`<header class="pane-head"><h1>Search</h1></header>
     <div class="filters"><input type="search" ref=${focusFirst} aria-label="Search in messages" placeholder="Search in messages" maxlength="200" autocomplete="off"

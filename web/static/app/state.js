@@ -118,6 +118,10 @@ const actions = {
     for (const c of items) state = withConversation(state, c);
     return next === undefined ? state : { ...state, next };
   },
+  need(state, { ids }) {
+    const unknown = ids.filter((id) => !state.conversations.has(id) && !state.missing.has(id));
+    return unknown.length ? { ...state, missing: new Set([...state.missing, ...unknown]) } : state;
+  },
   gone(state, { id }) { // a conversation that had to be fetched is not ours to know
     const missing = new Set(state.missing);
     missing.delete(id);

@@ -135,12 +135,12 @@ export function Toasts() {
 
 // Announcer says to screen readers what comes in, and nothing of what is only scrolled to.
 export function Announcer({ text }) {
-  const [said, say] = useState("");
+  const [said, say] = useState({ line: "", count: 0 }); // counted, so that the same twice is said twice
   useEffect(() => watch((event, before) => {
     const line = text(event, before);
-    if (line) say(line);
+    if (line) say((last) => ({ line, count: last.count + 1 }));
   }), [text]);
-  return html`<div class="unseen" role="log" aria-live="polite" data-testid="announcer">${said}</div>`;
+  return html`<div class="unseen" role="log" aria-live="polite" data-testid="announcer"><p key=${said.count}>${said.line}</p></div>`;
 }
 
 // listKeys moves the focus through the items of a list with the arrow keys.
