@@ -28,7 +28,7 @@ const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 // Paths are what New's handler answers.
-var Paths = []string{"/", "/docs", "/style.css", "/app.js", "/longwire.js", "/longwire.d.ts", "/longwire/:module"}
+var Paths = append([]string{"/", "/docs"}, assetPaths()...)
 
 // New returns the handler of / and of everything the pages refer to. The
 // reference at /docs is rendered from the specification once.
@@ -41,12 +41,12 @@ func New(spec *openapi3.T) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	served, err := newAssets(static)
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /", http.FileServerFS(static))
-	mux.HandleFunc("GET /longwire.d.ts", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8") // by its name some systems take it for a video
-		http.ServeFileFS(w, r, static, "longwire.d.ts")
-	})
+	mux.Handle("GET /", served)
 	mux.HandleFunc("GET /docs", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = w.Write(docs) // a reader that left is no fault of ours

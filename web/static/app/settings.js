@@ -1,0 +1,115 @@
+// Oneself: profile, who may do what, devices, the account.
+import { block, changePassword, deleteMe, endOtherSessions, endSession, exportMe, sessions, updateMe } from "./actions.js";
+import { attempt, client, explain, notes } from "./core.js";
+import { html, useState } from "./lib.js";
+import { canNotify, notifying, setNotify } from "./notify.js";
+import { dateTime } from "./text.js";
+import { Avatar, Dialog, Field, ask, useAsync } from "./ui.js";
+
+function Profile({ me }) {
+  const [problem, setProblem] = useState("");
+  const save = async (e) => {
+    e.preventDefault();
+    const { display_name, status_text } = Object.fromEntries(new FormData(e.target));
+    try {
+      await updateMe({ display_name: display_name.trim(), status_text: status_text.trim() });
+      setProblem("");
+      notes.add("Saved.");
+    } catch (error) {
+      setProblem(explain(error));
+    }
+  };
+  return html`<form class="block" onSubmit=${save}>
+    <div class="who"><${Avatar} id=${me.id} name=${me.display_name} size="large" /><div><strong>${me.display_name}</strong><small>@${me.username}</small></div></div>
+    <${Field} label="Display name"><input name="display_name" required maxlength="64" value=${me.display_name} autocomplete="name" data-testid="display-name" /><//>
+    <${Field} label="Status"><input name="status_text" maxlength="140" value=${me.status_text} placeholder="How are you?" autocomplete="off" data-testid="status-text" /><//>
+    <p class="bad" role="alert">${problem}</p>
+    <button data-testid="save-profile">Save</button></form>`;
+}
+
+const who = { everyone: "Everybody", friends: "Friends", nobody: "Nobody" };
+const rules = [
+  ["accept_messages_from", "Who may write to you", ["everyone", "friends", "nobody"], "accept-messages"],
+  ["accept_friend_requests_from", "Who may ask to be friends", ["everyone", "nobody"], "accept-requests"],
+  ["accept_group_invites_from", "Who may add you to groups", ["everyone", "friends", "nobody"], "accept-invites"],
+  ["presence_visibility", "Who sees whether you are there", ["friends", "nobody"], "presence-visibility"],
+];
+
+const Privacy = ({ me }) => html`<section class="block"><h2>Privacy</h2>${rules.map(([name, label, values, testid]) => html`
+  <${Field} key=${name} label=${label}><select data-testid=${testid} value=${me[name]} onChange=${(e) => attempt(() => updateMe({ [name]: e.target.value }))}>
+    ${values.map((v) => html`<option value=${v}>${who[v]}</option>`)}</select><//>`)}</section>`;
+
+function Devices({ changed }) {
+  const [round, again] = useState(0);
+  const list = useAsync(sessions, [changed, round]);
+  const end = (work) => attempt(async () => {
+    await work();
+    again(round + 1);
+  });
+  return html`<section class="block"><h2>Where you are signed in</h2>
+    ${list.error && html`<p class="bad" role="alert">${explain(list.error)}</p>`}
+    <ul class="plain">${(list.value ?? []).map((s) => html`<li key=${s.id} class="entry" data-testid="session" data-current=${s.current}>
+      <span class="grow">${s.device_name || "A device without a name"}${s.current && html` <em>(this one)</em>`}<small>${[s.address, `used ${dateTime(s.last_seen_at)}`].filter(Boolean).join(" · ")}</small></span>
+      ${!s.current && html`<button type="button" class="quiet" data-testid="end-session" aria-label=${`End ${s.device_name || "this session"}`} onClick=${() => end(() => endSession(s.id))}>End</button>`}</li>`)}</ul>
+    ${(list.value ?? []).length > 1 && html`<button type="button" class="quiet" data-testid="end-others" onClick=${() =>
+      ask({ title: "End all other sessions?", text: "All your other devices are signed out.", yes: "End them", danger: true, run: () => end(endOtherSessions) })}>End all others</button>`}</section>`;
+}
+
+function Password({ onClose }) {
+  const [problem, setProblem] = useState("");
+  const submit = async (e) => {
+    e.preventDefault();
+    const { current, next } = Object.fromEntries(new FormData(e.target));
+    try {
+      await changePassword(current, next);
+      notes.add("The password is changed. Your other devices are signed out.");
+      onClose();
+    } catch (error) {
+      setProblem(explain(error));
+    }
+  };
+  return html`<${Dialog} title="Change password" onClose=${onClose}><form onSubmit=${submit}>
+    <${Field} label="Current password"><input name="current" type="password" required maxlength="1024" autocomplete="current-password" autofocus /><//>
+    <${Field} label="New password" hint="At least 8 characters."><input name="next" type="password" required minlength="8" maxlength="128" autocomplete="new-password" /><//>
+    <p class="bad" role="alert">${problem}</p>
+    <div class="buttons"><button type="button" class="quiet" onClick=${onClose}>Cancel</button><button>Change</button></div></form><//>`;
+}
+
+const save = () => attempt(async () => {
+  const everything = new Blob([JSON.stringify(await exportMe(), null, 2)], { type: "application/json" });
+  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(everything), download: "longwire.json" });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+});
+
+const leave = () => ask({
+  title: "Delete your account?", text: "This cannot be undone. Your messages stay where they are, without your name. Enter your password to go on.",
+  field: "Password", type: "password", max: 1024, yes: "Delete for good", danger: true,
+  run: (password) => attempt(async () => {
+    await deleteMe(password);
+    await client.logout().catch(() => {}); // the session is gone already
+  }),
+});
+
+export function SettingsPane({ state }) {
+  const [changing, setChanging] = useState(false);
+  const [notified, setNotified] = useState(notifying());
+  const blocks = [...state.blocks.values()];
+  return html`<header class="pane-head"><h1>Settings</h1></header>
+    <div class="scroll padded">
+      <${Profile} key=${`${state.me.display_name} ${state.me.status_text}`} me=${state.me} />
+      ${canNotify() && html`<section class="block"><h2>Notifications</h2><label class="choice"><input type="checkbox" data-testid="notify" checked=${notified}
+        onChange=${(e) => attempt(async () => setNotified(await setNotify(e.target.checked)))} /> Tell me of messages while this page is out of sight</label></section>`}
+      <${Privacy} me=${state.me} />
+      ${blocks.length > 0 && html`<section class="block"><h2>Blocked</h2><ul class="plain">${blocks.map(({ user }) => html`<li key=${user.id} class="entry">
+        <span class="grow">${user.display_name}<small>@${user.username}</small></span><button type="button" class="quiet" data-testid="unblock" onClick=${() => block(user, false)}>Unblock</button></li>`)}</ul></section>`}
+      <${Devices} changed=${state.sessionsChanged} />
+      <section class="block"><h2>Account</h2><div class="buttons left">
+        <button type="button" class="quiet" data-testid="change-password" onClick=${() => setChanging(true)}>Change password</button>
+        <button type="button" class="quiet" data-testid="export" onClick=${save}>Export what is kept of me</button>
+        <button type="button" class="quiet danger" data-testid="delete-account" onClick=${leave}>Delete account</button></div>
+        <p><button type="button" data-testid="logout" onClick=${() => attempt(() => client.logout())}>Log out</button></p>
+        <p><small><a href="/docs">The API behind this page</a></small></p></section>
+    </div>
+    ${changing && html`<${Password} onClose=${() => setChanging(false)} />`}`;
+}
