@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -23,7 +24,7 @@ type front struct {
 	*httptest.Server
 
 	mu      sync.Mutex
-	seen    map[string]int                                        // requests by path; guarded by mu
+	seen    map[string]int                                           // requests by path; guarded by mu
 	instead func(w http.ResponseWriter, r *http.Request) (done bool) // nil = all goes to the node; guarded by mu
 }
 
@@ -344,6 +345,7 @@ func TestOutboxSurvivesAReload(t *testing.T) {
 	w := openWindow(t, f.URL).tolerate()
 	w.signIn(bob)
 	w.chat("alice")
+	w.sent("begin")
 	f.turn(func(_ http.ResponseWriter, r *http.Request) bool {
 		if strings.HasPrefix(r.URL.Path, "/v1/") {
 			panic(http.ErrAbortHandler) // the page comes, the server behind it does not
@@ -366,6 +368,31 @@ func TestOutboxSurvivesAReload(t *testing.T) {
 	assert.Equal(t, []string{"begin", "kept 0", "kept 1"}, bodies(alice.history(conversationWith(t, alice, bob))))
 }
 
+// TestHistoryIsFetchedWhenTheNetworkIsBack: that it could not be fetched is told, and mends itself.
+func TestHistoryIsFetchedWhenTheNetworkIsBack(t *testing.T) {
+	t.Parallel()
+	d := sharedDeployment(t, embedded)
+	alice, bob := d.friends(t)
+	alice.say(bob, "begin")
+	f := newFront(t, d)
+	w := openWindow(t, f.URL).tolerate()
+	w.signIn(bob)
+	var tries atomic.Int32
+	f.turn(func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/messages") {
+			tries.Add(1)
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	})
+	w.chat("alice")
+	eventually(t, "it tries again and again", func() bool { return tries.Load() >= 4 })
+	w.until("it tells", `document.querySelector(".edge [role=alert]")?.innerText.includes("could not be fetched")`)
+	f.turn(nil)
+	w.sent("begin")
+	w.showsNo(".edge [role=alert]")
+}
+
 // TestPageStepsDownBehindABufferingProxy: streams are held back to their end, which nobody waits for; long-polls get through.
 func TestPageStepsDownBehindABufferingProxy(t *testing.T) {
 	t.Parallel()
@@ -379,7 +406,7 @@ func TestPageStepsDownBehindABufferingProxy(t *testing.T) {
 		proxy.CloseClientConnections()
 		proxy.Close()
 	})
-	w := openWindow(t, proxy.URL)
+	w := openWindow(t, proxy.URL).tolerate()
 	w.signIn(bob)
 	w.shows(id("connection") + `[data-state="live"][data-transport="long-poll"]`)
 	w.says(id("connection"), "Connected by long-poll")
@@ -424,6 +451,7 @@ func TestPageBeginsAnewWhenItsCursorIsTooOld(t *testing.T) {
 	})
 	cable.turn(relayPasses)
 	w.connected()
+	w.click(id("to-newest")) // it shows where one has read to, for there is much
 	w.until("it shows what is so now", shownBodies+`.at(-1) === "from the outbox" && !document.querySelector('[data-testid="message"]:not([data-seq])')`)
 	newest := together(numbered("missed", 60), []string{"from the outbox"})
 	w.until("the newest are there, once, in order, without a hole", `(() => { const shown = `+shownBodies+`; return JSON.stringify(shown.slice(-40)) === JSON.stringify(`+list(newest[len(newest)-40:])+`); })()`)
