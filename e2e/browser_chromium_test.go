@@ -40,8 +40,14 @@ func chromiumPath(t *testing.T) string {
 	return ""
 }
 
-// openBrowsers starts browsers, each with an empty profile, and returns what keeps them running. They end with the test.
-func openBrowsers(t *testing.T, count int) []context.Context {
+// chromium is a running browser.
+type chromium struct {
+	t   *testing.T
+	ctx context.Context // chromedp keeps the browser in it
+}
+
+// openBrowsers starts browsers, each with an empty profile. They end with the test.
+func openBrowsers(t *testing.T, count int) []*chromium {
 	t.Helper()
 	path := chromiumPath(t)
 	browsers.taking.Lock()
@@ -54,7 +60,7 @@ func openBrowsers(t *testing.T, count int) []context.Context {
 			<-browsers.places
 		}
 	})
-	all := make([]context.Context, count)
+	all := make([]*chromium, count)
 	for n := range all {
 		allocator, stop := chromedp.NewExecAllocator(context.Background(), chromedp.ExecPath(path), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
 			chromedp.NoDefaultBrowserCheck, chromedp.WindowSize(1280, 800), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
@@ -65,7 +71,7 @@ func openBrowsers(t *testing.T, count int) []context.Context {
 			stop()
 		})
 		require.NoError(t, chromedp.Do(ctx), "the browser does not start")
-		all[n] = ctx
+		all[n] = &chromium{t: t, ctx: ctx}
 	}
 	return all
 }
@@ -73,7 +79,7 @@ func openBrowsers(t *testing.T, count int) []context.Context {
 // window is a tab of a browser, seen and used as a person does: by the mouse, by keys, and by what is on the page.
 type window struct {
 	t     *testing.T
-	ctx   context.Context //nolint:containedctx // chromedp keeps the tab in it
+	ctx   context.Context // chromedp keeps the tab in it
 	close func()          // closes the tab and waits until all it complained of was heard
 
 	pictures string // the folder for them, asked for early: late in a test that fails there is none
@@ -86,13 +92,14 @@ type window struct {
 // openWindow opens a browser with one tab that shows an address.
 func openWindow(t *testing.T, address string) *window {
 	t.Helper()
-	return newWindow(t, openBrowsers(t, 1)[0], address)
+	return openBrowsers(t, 1)[0].window(address)
 }
 
-// newWindow opens one more tab.
-func newWindow(t *testing.T, browser context.Context, address string) *window {
+// window opens one more tab, which shows an address.
+func (c *chromium) window(address string) *window {
+	t := c.t
 	t.Helper()
-	ctx, leave := chromedp.NewContext(browser)
+	ctx, leave := chromedp.NewContext(c.ctx)
 	w := &window{t: t, ctx: ctx, pictures: t.ArtifactDir()}
 	require.NoError(t, chromedp.Do(ctx), "the tab does not open")
 	var listening sync.WaitGroup
@@ -237,7 +244,7 @@ func id(name string) string { return `[data-testid="` + name + `"]` }
 
 // quoted is a text as an expression.
 func quoted(text string) string {
-	expression, _ := json.Marshal(text) //nolint:errchkjson // a string
+	expression, _ := json.Marshal(text) // a string has no errors
 	return string(expression)
 }
 
@@ -333,8 +340,6 @@ func (w *window) network(there bool) {
 	}))
 }
 
-// --- the page
-
 // signUp registers somebody by the page's form.
 func (w *window) signUp(name string) {
 	w.t.Helper()
@@ -361,11 +366,11 @@ func (w *window) connected() {
 	w.shows(id("connection") + `[data-state="live"]`)
 }
 
-// chat opens the conversation with somebody, from the list.
+// chat opens a conversation from the list.
 func (w *window) chat(name string) {
 	w.t.Helper()
 	w.click(id("nav-chats"))
-	w.click(id("conversation") + `[data-name="` + name + `"]`)
+	w.click(id("conversation") + "[data-name=" + quoted(name) + "]")
 	w.says(id("chat-title"), name)
 	w.shows(id("messages"))
 }

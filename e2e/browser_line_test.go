@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -118,11 +119,11 @@ func TestSevenTabsShareOneConnection(t *testing.T) {
 	alice, bob := d.friends(t)
 	alice.say(bob, "begin")
 	browser := openBrowsers(t, 1)[0]
-	tabs := []*window{newWindow(t, browser, d.url(0, "/"))}
+	tabs := []*window{browser.window(d.url(0, "/"))}
 	tabs[0].signIn(bob)
 	tabs[0].chat("alice")
 	for len(tabs) < 7 {
-		tabs = append(tabs, newWindow(t, browser, js[string](tabs[0], "location.href")))
+		tabs = append(tabs, browser.window(js[string](tabs[0], "location.href")))
 	}
 	for _, w := range tabs {
 		w.connected()
@@ -156,7 +157,7 @@ func TestSevenTabsShareOneConnection(t *testing.T) {
 	}()
 	say("meanwhile", 20)
 	<-closing
-	rest := append(tabs[:leader:leader], tabs[leader+1:]...)
+	rest := append(slices.Clip(tabs[:leader]), tabs[leader+1:]...)
 	eventually(t, "another tab leads", func() bool {
 		leading := 0
 		for _, w := range rest {
@@ -218,9 +219,9 @@ func TestEndedSessionGoesToTheSignInForm(t *testing.T) {
 	alice, bob := d.friends(t)
 	alice.say(bob, "begin")
 	browser := openBrowsers(t, 1)[0]
-	first := newWindow(t, browser, d.url(0, "/"))
+	first := browser.window(d.url(0, "/"))
 	first.signIn(bob)
-	second := newWindow(t, browser, d.url(0, "/"))
+	second := browser.window(d.url(0, "/"))
 	second.connected()
 	first.tolerate()
 	second.tolerate()

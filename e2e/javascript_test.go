@@ -207,7 +207,7 @@ func TestEventSourceAloneAsDocumented(t *testing.T) {
 	select {
 	case got := <-told:
 		assert.Equal(t, "got"+want.String(), got)
-	case <-time.After(2 * patience):
+	case <-time.NewTimer(2 * patience).C:
 		assert.Fail(t, "the page tells nothing", output.tail())
 	}
 }
