@@ -23,7 +23,6 @@ import (
 	"longwire/chat"
 	"longwire/config"
 	"longwire/handlers"
-	"longwire/openapi"
 	"longwire/realtime"
 	"longwire/repo"
 	"longwire/web"
@@ -142,11 +141,7 @@ const (
 )
 
 func (n *node) makeServers(service *chat.Service, rdb redis.UniversalClient) error {
-	spec, err := openapi.Load()
-	if err != nil {
-		return err
-	}
-	pages, err := web.New(spec.Doc)
+	pages, err := web.New()
 	if err != nil {
 		return err
 	}
