@@ -126,8 +126,8 @@ func (s *stream) open(who chat.Identity, from start, lifetime time.Duration) str
 	if from.at != realtime.AtCursor {
 		hello.cursor = string(chat.AppendCursor(nil, s.reader.CursorPrefix(), s.reader.Seq()))
 	}
-	s.buffer = append(appendRetry(s.buffer, between(s.random, time.Second, 3*time.Second)), '\n')
-	return s.send(appendHello(s.buffer, hello))
+	// In one block with hello: some clients take a block of nothing but retry for an event.
+	return s.send(appendHello(appendRetry(s.buffer, between(s.random, time.Second, 3*time.Second)), hello))
 }
 
 // plan draws the stream's life: jittered, so that streams that began together
