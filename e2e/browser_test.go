@@ -81,12 +81,12 @@ func browse(t *testing.T, width, height int) *tab {
 func (p *tab) hear(message chromedp.ConsoleMessage) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch message.Type {
-	case chromedp.ConsoleWarning, chromedp.ConsoleError, chromedp.ConsoleException:
-		text := message.String() + " " + message.URL
-		if !slices.ContainsFunc(p.expected, func(part string) bool { return strings.Contains(text, part) }) {
-			p.said = append(p.said, text)
-		}
+	if !slices.Contains([]chromedp.ConsoleType{chromedp.ConsoleWarning, chromedp.ConsoleError, chromedp.ConsoleException}, message.Type) {
+		return
+	}
+	text := message.String() + " " + message.URL
+	if !slices.ContainsFunc(p.expected, func(part string) bool { return strings.Contains(text, part) }) {
+		p.said = append(p.said, text)
 	}
 }
 
@@ -119,10 +119,4 @@ func get[T any](p *tab, action chromedp.Action[T]) T {
 func eval[T any](p *tab, expression string) T {
 	p.t.Helper()
 	return get(p, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
-}
-
-// until waits for an expression to be true in the page.
-func (p *tab) until(what, expression string) {
-	p.t.Helper()
-	eventually(p.t, what, func() bool { return eval[bool](p, expression) })
 }
