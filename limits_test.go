@@ -33,7 +33,7 @@ func told(t *testing.T, l chat.Limits) map[string]any {
 // settingsOfTheOperator are fields of config.Config that limit nothing a client
 // could run into, or that a client is told of where it matters.
 var settingsOfTheOperator = map[string]string{
-	"Listen": "", "OpsListen": "", "TrustedProxies": "", "NodeName": "", "ShutdownGrace": "", "DataDir": "", "MySQLDSN": "", "MySQLConnections": "",
+	"Listen": "", "OpsListen": "", "TrustedProxies": "", "CORSOrigins": "", "H2C": "", "NodeName": "", "ShutdownGrace": "", "DataDir": "", "MySQLDSN": "", "MySQLConnections": "",
 	"RedisURL": "", "SingleNode": "", "Migrate": "", "JWTSecret": "", "JWTPreviousSecrets": "", "PasswordConcurrency": "", "LogLevel": "", "LogFormat": "",
 	"AccessTokenLifetime": "expires_in", "SessionLifetime": "expires_at of a session", "InboxTokenLifetime": "expires_in",
 	"MaxStreams": "of the node, whoever opens them", "ParkStreams": "", "StreamWriteTimeout": "bye slow_consumer", "InboxStreamLength": "a cache", "HeadCheck": "",

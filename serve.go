@@ -23,7 +23,6 @@ import (
 	"longwire/chat"
 	"longwire/config"
 	"longwire/handlers"
-	"longwire/openapi"
 	"longwire/realtime"
 	"longwire/repo"
 	"longwire/web"
@@ -136,14 +135,13 @@ const (
 	// readTimeout bounds a request's body; streams and polls lift it for themselves.
 	readTimeout = 30 * time.Second
 	idleTimeout = 2 * time.Minute
+	// maxConcurrentStreams is how many streams and polls one connection of a proxy may carry, so that
+	// a few connections carry all.
+	maxConcurrentStreams = 10_000
 )
 
 func (n *node) makeServers(service *chat.Service, rdb redis.UniversalClient) error {
-	spec, err := openapi.Load()
-	if err != nil {
-		return err
-	}
-	pages, err := web.New(spec.Doc)
+	pages, err := web.New()
 	if err != nil {
 		return err
 	}
@@ -154,7 +152,7 @@ func (n *node) makeServers(service *chat.Service, rdb redis.UniversalClient) err
 	api, err := handlers.New(handlers.Config{
 		Service: service, Inboxes: handlers.FromHub(n.hub), Limiter: limiter, Ready: n.hub.Ready,
 		Logger: n.logger, Registerer: n.registry, Pages: pages, PagePaths: web.Paths,
-		ParkStreams: n.cfg.ParkStreams, TrustedProxies: n.cfg.TrustedProxies, RateLimit: n.cfg.RateLimit, MaxBodyBytes: n.cfg.MaxBodyBytes,
+		ParkStreams: n.cfg.ParkStreams, TrustedProxies: n.cfg.TrustedProxies, CORSOrigins: n.cfg.CORSOrigins, RateLimit: n.cfg.RateLimit, MaxBodyBytes: n.cfg.MaxBodyBytes,
 		StreamLifetime: n.cfg.StreamLifetime, Heartbeat: n.cfg.Heartbeat, WriteTimeout: n.cfg.StreamWriteTimeout, MaxPollWait: n.cfg.MaxPollWait,
 	})
 	if err != nil {
@@ -163,6 +161,13 @@ func (n *node) makeServers(service *chat.Service, rdb redis.UniversalClient) err
 	n.closers = append(n.closers, func() error { api.Close(); return nil })
 	n.api = n.newServer(api)
 	n.api.ReadTimeout = readTimeout
+	n.api.RegisterOnShutdown(api.Drain)
+	if n.cfg.H2C {
+		n.api.Protocols = new(http.Protocols)
+		n.api.Protocols.SetHTTP1(true)
+		n.api.Protocols.SetUnencryptedHTTP2(true)
+		n.api.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: maxConcurrentStreams}
+	}
 	if n.cfg.OpsListen != "" {
 		n.ops = n.newServer(handlers.NewOps(n.registry))
 	}

@@ -2255,6 +2255,23 @@ type SystemEvent struct {
 // SystemType What a system message tells of; new ones may come.
 type SystemType string
 
+// TickData The data of `tick`, of which `GET /v1/diag/stream` is made.
+//
+// Example: {"interval_ms":250,"n":1,"of":4,"sent_at":"2026-09-01T10:12:00.000Z"}
+type TickData struct {
+	// IntervalMs Milliseconds from one to the next.
+	IntervalMs int `json:"interval_ms"`
+
+	// N Which one it is, from 1.
+	N int `json:"n"`
+
+	// Of How many there will be.
+	Of int `json:"of"`
+
+	// SentAt When it left the server, by the server's clock.
+	SentAt time.Time `json:"sent_at"`
+}
+
 // Time RFC 3339 in UTC with milliseconds.
 //
 // Example: 2026-09-01T10:12:00.000Z

@@ -17,6 +17,8 @@ type Config struct {
 	Listen         string         // API and page, host:port
 	OpsListen      string         // /metrics and pprof, host:port; empty means that neither is served
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; empty means nobody's
+	CORSOrigins    []string       // of pages elsewhere that may use the API; empty means none, "*" all
+	H2C            bool           // HTTP/2 without TLS, beside HTTP/1.1
 	NodeName       string         // empty means that the node makes up a random one
 	ShutdownGrace  time.Duration  // over which streams are ended after SIGTERM
 

@@ -74,6 +74,12 @@ func (c *Config) networkSettings() []setting {
 		name: "trusted-proxies", value: prefixesValue{&c.TrustedProxies},
 		usage: "Networks, separated by commas, whose X-Forwarded-For is believed.",
 	}, {
+		name: "cors-origins", value: originsValue{&c.CORSOrigins},
+		usage: "Origins of pages elsewhere that may use the API, separated by commas, as browsers send them; * is all.",
+	}, {
+		name: "h2c", fallback: "off", value: onOffValue{switchValue{&c.H2C}},
+		usage: "HTTP/2 without TLS as well, for a proxy that carries many streams on one connection.",
+	}, {
 		name: "node-name", value: textValue{&c.NodeName, nodeName},
 		usage: "Name of this node, different on every node; empty makes up a random one.",
 	}, {

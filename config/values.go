@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -192,6 +193,42 @@ func (v prefixesValue) String() string {
 	}
 	return strings.Join(texts, ",")
 }
+
+// originsValue is a list of origins as browsers send them: scheme and host, a port only where it is not the scheme's.
+type originsValue struct{ field *[]string }
+
+func (v originsValue) parse(text string) error {
+	var all []string
+	for part := range strings.SplitSeq(text, ",") {
+		part = strings.TrimSpace(part)
+		if part == "" {
+			continue
+		}
+		if part != "*" && !isOrigin(part) {
+			return errors.New("want origins separated by commas, each as a browser sends it, such as https://app.example.com or http://localhost:3000; or *")
+		}
+		all = append(all, part)
+	}
+	if len(all) > 1 && slices.Contains(all, "*") {
+		return errors.New("want either * or origins: with * the others mean nothing")
+	}
+	*v.field = all
+	return nil
+}
+
+// isOrigin tells whether a browser would send this text as Origin, letter by letter: what it would not can never match.
+func isOrigin(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return false
+	}
+	if port := u.Port(); port != "" && (!isPort(port) || u.Scheme == "http" && port == "80" || u.Scheme == "https" && port == "443") {
+		return false
+	}
+	return text == u.Scheme+"://"+u.Host && text == strings.ToLower(text) && !strings.ContainsAny(text, "*?") && !strings.HasSuffix(text, ":")
+}
+
+func (v originsValue) String() string { return strings.Join(*v.field, ",") }
 
 type levelValue struct{ field *slog.Level }
 

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,13 +31,7 @@ var browsers = struct {
 // chromiumPath returns the browser that tests use.
 func chromiumPath(t *testing.T) string {
 	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	require.FailNow(t, "this test needs Chromium: run `make test`, or install it")
-	return ""
+	return program(t, "chromium=chromium|chromium-browser|google-chrome")
 }
 
 // chromium is a running browser.
@@ -87,6 +81,7 @@ type window struct {
 	mu         sync.Mutex
 	complaints []string // guarded by mu
 	tolerant   bool     // the network is made to fail: that the browser tells so is no complaint; guarded by mu
+	expected   []string // parts of what is no complaint either; guarded by mu
 }
 
 // openWindow opens a browser with one tab that shows an address.
@@ -143,11 +138,12 @@ func (w *window) hear(message chromedp.ConsoleMessage) {
 	default:
 		return
 	}
+	text := fmt.Sprintf("%s (%s) %s", message.String(), message.Source, message.URL)
 	w.mu.Lock()
-	tolerated := w.tolerant && message.Source == "network"
+	fine := w.tolerant && message.Source == "network" || slices.ContainsFunc(w.expected, func(part string) bool { return strings.Contains(text, part) })
 	w.mu.Unlock()
-	if !tolerated {
-		w.complain(fmt.Sprintf("%s (%s) %s", message.String(), message.Source, message.URL))
+	if !fine {
+		w.complain(text)
 	}
 }
 
@@ -162,6 +158,14 @@ func (w *window) tolerate() *window {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.tolerant = true
+	return w
+}
+
+// expect names parts of what the browser is to complain of, which is no fault then.
+func (w *window) expect(parts ...string) *window {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.expected = append(w.expected, parts...)
 	return w
 }
 

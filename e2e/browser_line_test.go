@@ -407,7 +407,7 @@ func TestPageStepsDownBehindABufferingProxy(t *testing.T) {
 		proxy.CloseClientConnections()
 		proxy.Close()
 	})
-	w := openWindow(t, proxy.URL).tolerate()
+	w := openWindow(t, proxy.URL)
 	w.signIn(bob)
 	w.shows(id("connection") + `[data-state="live"][data-transport="long-poll"]`)
 	w.says(id("connection"), "Connected by long-poll")

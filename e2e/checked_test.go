@@ -166,7 +166,7 @@ func (c *checked) checkStream(route *routers.Route, body io.ReadCloser) io.ReadC
 
 func (c *checked) checkFrame(route *routers.Route, frame client.Frame) {
 	schema, found := map[string]string{
-		"": "Event", "hello": "HelloData", "heartbeat": "HeartbeatData", "reset": "ResetData", "bye": "ByeData", "error": "Problem",
+		"": "Event", "hello": "HelloData", "heartbeat": "HeartbeatData", "reset": "ResetData", "bye": "ByeData", "error": "Problem", "tick": "TickData",
 	}[frame.Event]
 	if !assert.True(c.t, found, "an event that the specification does not name: %s", frame.Event) {
 		return

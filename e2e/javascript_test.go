@@ -36,7 +36,7 @@ func TestJavaScriptClientOnRealServers(t *testing.T) {
 		defer every(time.Second, losing.cut)()
 		restart := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			d.node(0).kill()
-			if err := d.node(0).start(); err != nil {
+			if err := d.node(0).start(); err != nil { //nolint:contextcheck // the node outlives the request
 				t.Error(err)
 			}
 			w.WriteHeader(http.StatusNoContent)
@@ -204,10 +204,12 @@ func TestEventSourceAloneAsDocumented(t *testing.T) {
 	for i := range 40 {
 		fmt.Fprintf(&want, " %d", i)
 	}
+	timer := time.NewTimer(2 * patience)
+	defer timer.Stop()
 	select {
 	case got := <-told:
 		assert.Equal(t, "got"+want.String(), got)
-	case <-time.NewTimer(2 * patience).C:
+	case <-timer.C:
 		assert.Fail(t, "the page tells nothing", output.tail())
 	}
 }

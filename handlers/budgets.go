@@ -37,6 +37,7 @@ var (
 	passwordBudget      = &budget{name: "password", limit: realtime.Limit{Rate: 10, Period: time.Minute, Burst: 10}}
 	exportBudget        = &budget{name: "export", limit: realtime.Limit{Rate: 6, Period: time.Hour, Burst: 3}}
 	searchBudget        = &budget{name: "search", limit: realtime.Limit{Rate: 2, Period: time.Second, Burst: 30}}
+	probeBudget         = &budget{name: "probe", limit: realtime.Limit{Rate: 60, Period: time.Minute, Burst: 120}, byAddress: true}
 	writeBudget         = &budget{name: "write", limit: realtime.Limit{Rate: 10, Period: time.Second, Burst: 100}}
 )
 
@@ -60,6 +61,8 @@ func budgetOf(method, operationID string, who access) *budget {
 		return passwordBudget
 	case "exportMe":
 		return exportBudget
+	case "probeStream":
+		return probeBudget
 	}
 	if method == http.MethodGet || who == accessPublic {
 		return nil

@@ -58,9 +58,12 @@ func (a *api) open(next echo.HandlerFunc) echo.HandlerFunc {
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("X-Frame-Options", "DENY")
 		header.Set("Referrer-Policy", "no-referrer")
+		// Pages elsewhere may not load it as a picture or a script either, which asks nobody;
+		// what they may fetch is CORS's to say. The page sets a policy of its own.
+		header.Set("Cross-Origin-Resource-Policy", "same-origin")
+		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		if strings.HasPrefix(c.Request().URL.Path, "/v1/") {
 			header.Set("Cache-Control", "no-store")
-			header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		}
 		return next(c)
 	}

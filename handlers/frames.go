@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"bytes"
 	"strconv"
 	"time"
 
@@ -22,6 +23,7 @@ const (
 	eventReset     = "reset"
 	eventBye       = "bye"
 	eventError     = "error"
+	eventTick      = "tick" // of the stream that is a probe only
 )
 
 // appendRetry appends the time after which a client that lost us comes back.
@@ -69,6 +71,7 @@ type greeting struct {
 	caller    chat.Caller
 	heartbeat time.Duration
 	lifetime  time.Duration // that this stream will have
+	padding   int           // bytes of nothing behind it
 }
 
 // appendHello appends the stream's first event. Its id lets a client that sees
@@ -87,6 +90,31 @@ func appendHello(b []byte, g greeting) []byte {
 	b = strconv.AppendInt(b, seconds(g.heartbeat), 10)
 	b = append(b, `,"lifetime_seconds":`...)
 	b = strconv.AppendInt(b, seconds(g.lifetime), 10)
+	return appendPadding(append(b, "}\n\n"...), g.padding)
+}
+
+// appendPadding appends a comment, which readers pass over, of size bytes with
+// the lines' ends; of fewer than 3 it appends nothing.
+func appendPadding(b []byte, size int) []byte {
+	const frame = len(":\n\n")
+	if size < frame {
+		return b
+	}
+	b = append(b, ':')
+	b = append(b, bytes.Repeat([]byte{' '}, size-frame)...)
+	return append(b, "\n\n"...)
+}
+
+// appendTick appends one event of a probe.
+func appendTick(b []byte, n, of int, interval time.Duration, now time.Time) []byte {
+	b = append(appendNamed(b, eventTick), `data: {"n":`...)
+	b = strconv.AppendInt(b, int64(n), 10)
+	b = append(b, `,"of":`...)
+	b = strconv.AppendInt(b, int64(of), 10)
+	b = append(b, `,"sent_at":"`...)
+	b = now.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+	b = append(b, `","interval_ms":`...)
+	b = strconv.AppendInt(b, interval.Milliseconds(), 10)
 	return append(b, "}\n\n"...)
 }
 

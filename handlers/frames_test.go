@@ -52,6 +52,8 @@ func TestFramesAreExactlyTheseBytes(t *testing.T) {
 		"hello":     {string(appendHello(nil, hello)), "event: hello\nid: 1.e1.mark.41\ndata: {\"cursor\":\"1.e1.mark.41\",\"user_id\":\"" + ada.String() + "\",\"session_id\":\"" + laptop.String() + "\",\"heartbeat_seconds\":15,\"lifetime_seconds\":540}\n\n"},
 		"heartbeat": {string(appendHeartbeat(nil, prefix, 42)), "event: heartbeat\nid: 1.e1.mark.42\ndata: {\"cursor\":\"1.e1.mark.42\"}\n\n"},
 		"reset":     {string(appendReset(nil, prefix, 9, "too_old")), "event: reset\nid: 1.e1.mark.9\ndata: {\"reason\":\"too_old\",\"cursor\":\"1.e1.mark.9\"}\n\n"},
+		"tick":      {string(appendTick(nil, 2, 4, 250*time.Millisecond, time.Date(2026, 9, 1, 12, 0, 0, 1e6, time.FixedZone("", 7200)))), "event: tick\ndata: {\"n\":2,\"of\":4,\"sent_at\":\"2026-09-01T10:00:00.001Z\",\"interval_ms\":250}\n\n"},
+		"padding":   {string(appendPadding(nil, 7)), ":    \n\n"},
 		"bye":       {string(appendBye(nil, "lifetime", 550*time.Millisecond)), "retry: 550\nevent: bye\ndata: {\"reason\":\"lifetime\",\"retry_ms\":550}\n\n"},
 		"error":     {string(appendError(nil, 30*time.Second, []byte(`{"code":"x"}`))), "retry: 30000\nevent: error\ndata: {\"code\":\"x\"}\n\n"},
 		"empty poll": {

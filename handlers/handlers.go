@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -33,6 +35,9 @@ type Config struct {
 
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For and -Proto are believed
 	RateLimit      bool
+	// CORSOrigins are the origins of pages elsewhere that may use the API, as
+	// browsers send them; nil = none, "*" = all. They never get the cookie.
+	CORSOrigins []string
 
 	MaxBodyBytes   int64         // of a request; 64 KiB
 	StreamLifetime time.Duration // the longest; each stream draws 0.8 to 1.0 of it; 10 min
@@ -91,6 +96,8 @@ type api struct {
 	pages      map[string]bool // the patterns that Pages serves
 	metrics    *metrics
 	parking    *parking // nil: every stream keeps its handler
+	probes     atomic.Int64
+	draining   chan struct{} // closed by Drain
 }
 
 var _ openapi.ServerInterface = (*api)(nil)
@@ -108,7 +115,7 @@ func New(cfg Config) (*API, error) {
 			return nil, fmt.Errorf("handlers: %w", err)
 		}
 	}
-	return &API{Handler: headAsGet(a.router()), parking: a.parking}, nil
+	return &API{Handler: headAsGet(a.router()), parking: a.parking, drain: sync.OnceFunc(func() { close(a.draining) })}, nil
 }
 
 // API is the whole API and the pages as one handler.
@@ -116,7 +123,12 @@ type API struct {
 	http.Handler
 
 	parking *parking
+	drain   func()
 }
+
+// Drain ends what is of no use while the server shuts down: give it to
+// [http.Server.RegisterOnShutdown]. Streams and polls are the hub's to end.
+func (a *API) Drain() { a.drain() }
 
 // Close ends what outlives requests. Call it when the server and the hub have
 // stopped: streams that are open then are cut.
@@ -131,7 +143,7 @@ func newAPI(cfg Config) (*api, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &api{Config: cfg, pages: map[string]bool{}}
+	a := &api{Config: cfg, pages: map[string]bool{}, draining: make(chan struct{})}
 	if a.spec, err = openapi.Load(); err != nil {
 		return nil, err
 	}
@@ -152,7 +164,11 @@ func (a *api) router() *echo.Echo {
 	e.IPExtractor = clientAddress(a.TrustedProxies)
 
 	e.Pre(a.open)
-	e.Use(a.observe, a.authenticate, a.spend, a.validate)
+	e.Use(a.observe)
+	if len(a.CORSOrigins) > 0 {
+		e.Use(allowOrigins(a.CORSOrigins))
+	}
+	e.Use(a.authenticate, a.spend, a.validate)
 	openapi.RegisterHandlers(e, a)
 	if a.Pages != nil {
 		for _, path := range a.PagePaths {

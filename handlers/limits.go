@@ -22,5 +22,5 @@ func RateLimits() []chat.RateLimit {
 
 // budgets is all there are.
 var budgets = []*budget{
-	registerBudget, loginBudget, loginUsernameBudget, refreshBudget, sendBudget, typingBudget, passwordBudget, exportBudget, searchBudget, writeBudget,
+	registerBudget, loginBudget, loginUsernameBudget, refreshBudget, sendBudget, typingBudget, passwordBudget, exportBudget, searchBudget, probeBudget, writeBudget,
 }

@@ -76,9 +76,9 @@ func parkable(c echo.Context) bool {
 }
 
 // streamParked serves a stream that leaves its handler.
-func (a *api) streamParked(c echo.Context, x *exchange, from start, says chat.Activity) error {
+func (a *api) streamParked(c echo.Context, x *exchange, from start, says chat.Activity, padding int) error {
 	s := &parkedStream{place: a.parking}
-	s.heartbeat, s.random, s.out = a.Heartbeat, a.Random, parkedSink{s, a.WriteTimeout}
+	s.heartbeat, s.random, s.out, s.padding = a.Heartbeat, a.Random, parkedSink{s, a.WriteTimeout}, padding
 	s.onFirst = func(first realtime.Batch) { a.acknowledge(x.identity.Caller, from, first) }
 	request := from.request(x.identity.Caller, realtime.Stream, says, parkedBatch)
 	request.OnWake = s.raise
@@ -148,17 +148,28 @@ func (s *parkedStream) begin(x *exchange, from start, lifetime time.Duration, he
 		ctx, cancel := context.WithTimeout(context.Background(), readPatience)
 		// An error shows again at the next look, for which the hub wakes us.
 		if first, err := s.reader.Try(ctx); err == nil {
-			s.onFirst(first)
+			s.heed(first)
 			reason = s.give(first)
 		}
 		cancel()
 	}
-	s.onFirst, s.buffer = nil, nil
+	s.buffer = nil
+	if reason != endFull {
+		s.onFirst = nil // after an error too: what is first then may be long after hello
+	}
 	s.place.wheel.add(turn{stream: s}, time.Until(s.nextDue()))
 	if reason == "" {
 		s.state.Store(again) // there may be more than the first batch
 	}
 	s.letGo(reason)
+}
+
+// heed tells who wants to know what the first read gave.
+func (s *parkedStream) heed(first realtime.Batch) {
+	if s.onFirst != nil {
+		s.onFirst(first)
+		s.onFirst = nil
+	}
 }
 
 // raise has the stream looked at. It may be called at any time, from anywhere.
@@ -203,7 +214,13 @@ func (s *parkedStream) nextDue() time.Time {
 func (s *parkedStream) write(buffer []byte) []byte {
 	s.state.Store(inHand)
 	s.buffer = buffer
-	reason, known := s.look(s.reader.TryWindow)
+	reason, known := s.look(func() (realtime.Batch, bool) {
+		batch, known := s.reader.TryWindow()
+		if known {
+			s.heed(batch)
+		}
+		return batch, known
+	})
 	buffer, s.buffer = s.buffer, nil
 	if !known {
 		s.place.reading.add(s) // still in hand: of the lane
@@ -220,7 +237,10 @@ func (s *parkedStream) read(buffer []byte) []byte {
 	defer cancel()
 	reason, _ := s.look(func() (realtime.Batch, bool) {
 		// After an error the hub wakes us when it is worth another try.
-		batch, _ := s.reader.Try(ctx)
+		batch, err := s.reader.Try(ctx)
+		if err == nil {
+			s.heed(batch)
+		}
 		return batch, true
 	})
 	buffer, s.buffer = s.buffer, nil

@@ -206,9 +206,9 @@ func TestMemoryIsGivenBackWhenLittleHappens(t *testing.T) {
 	assert.False(t, m.quiet(117<<20, 100<<20), "where much is alive a collection has more to go through")
 	assert.False(t, m.quiet(1000<<20, alive), "the collector has enough to do")
 
-	real := newMemory()
+	actual := newMemory()
 	now := time.Now()
-	real.worthFreeing(now)
-	assert.NotZero(t, real.seen, "the runtime tells what is allocated")
-	assert.NotZero(t, real.samples[1].Value.Uint64(), "and what is alive")
+	actual.worthFreeing(now)
+	assert.NotZero(t, actual.seen, "the runtime tells what is allocated")
+	assert.NotZero(t, actual.samples[1].Value.Uint64(), "and what is alive")
 }

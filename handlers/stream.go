@@ -45,7 +45,7 @@ func (a *api) StreamInbox(c echo.Context, params openapi.StreamInboxParams) erro
 	}
 	says := activityOf(params.Presence, chat.ActivityActive)
 	if a.parking != nil && parkable(c) {
-		return a.streamParked(c, x, from, says)
+		return a.streamParked(c, x, from, says, valueOf(params.Padding))
 	}
 	reader, err := a.Inboxes.Attach(c.Request().Context(), from.request(x.identity.Caller, realtime.Stream, says, 0))
 	if err != nil {
@@ -59,6 +59,7 @@ func (a *api) StreamInbox(c echo.Context, params openapi.StreamInboxParams) erro
 	s := &stream{
 		reader: reader, out: newHTTPSink(c.Response(), a.WriteTimeout), heartbeat: a.Heartbeat, random: a.Random,
 		onFirst: func(first realtime.Batch) { a.acknowledge(x.identity.Caller, from, first) },
+		padding: valueOf(params.Padding),
 	}
 	reason := s.run(c.Request().Context(), x.identity, from, a.StreamLifetime)
 	a.metrics.ended.WithLabelValues(reason).Inc()
@@ -87,6 +88,7 @@ type stream struct {
 	heartbeat time.Duration // the longest silence
 	random    func() float64
 	onFirst   func(first realtime.Batch) // told what the first read gave
+	padding   int                        // bytes of nothing behind hello
 
 	ends    time.Time // when bye is due
 	why     string    // and why
@@ -119,13 +121,13 @@ func (s *stream) run(ctx context.Context, who chat.Identity, from start, lifetim
 // open plans the stream's life and says hello, behind what is in the buffer.
 func (s *stream) open(who chat.Identity, from start, lifetime time.Duration) string {
 	s.plan(lifetime, who.ExpiresAt)
-	hello := greeting{caller: who.Caller, heartbeat: s.heartbeat, lifetime: time.Until(s.ends)}
+	hello := greeting{caller: who.Caller, heartbeat: s.heartbeat, lifetime: time.Until(s.ends), padding: s.padding}
 	hello.cursor = from.text
 	if from.at != realtime.AtCursor {
 		hello.cursor = string(chat.AppendCursor(nil, s.reader.CursorPrefix(), s.reader.Seq()))
 	}
-	s.buffer = append(appendRetry(s.buffer, between(s.random, time.Second, 3*time.Second)), '\n')
-	return s.send(appendHello(s.buffer, hello))
+	// In one block with hello: some clients take a block of nothing but retry for an event.
+	return s.send(appendHello(appendRetry(s.buffer, between(s.random, time.Second, 3*time.Second)), hello))
 }
 
 // plan draws the stream's life: jittered, so that streams that began together

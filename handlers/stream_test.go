@@ -96,7 +96,7 @@ func TestStreamSaysHelloAtOnceAndThenWhatComes(t *testing.T) {
 		l := begin(t.Context(), start{at: realtime.AtSaved}, time.Time{})
 		require.Len(t, l.sink.writes(), 1)
 		require.Zero(t, l.sink.times()[0])
-		require.True(t, strings.HasPrefix(l.sink.writes()[0], "retry: 2000\n\nevent: hello\nid: "+cursorAt(41)+"\n"), l.sink.writes()[0])
+		require.True(t, strings.HasPrefix(l.sink.writes()[0], "retry: 2000\nevent: hello\nid: "+cursorAt(41)+"\n"), l.sink.writes()[0])
 		require.Contains(t, l.sink.writes()[0], `"heartbeat_seconds":10,"lifetime_seconds":90}`)
 
 		l.reader.batches <- eventBatch(t, 42, 43)

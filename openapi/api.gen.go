@@ -3952,6 +3952,18 @@ type ListReactionsParams struct {
 	After *PageAfter `form:"after,omitempty" json:"after,omitempty"`
 }
 
+// ProbeStreamParams defines parameters for ProbeStream.
+type ProbeStreamParams struct {
+	// Ticks How many events to send.
+	Ticks *int `form:"ticks,omitempty" json:"ticks,omitempty"`
+
+	// IntervalMs Milliseconds from one event to the next.
+	IntervalMs *int `form:"interval_ms,omitempty" json:"interval_ms,omitempty"`
+
+	// Padding Bytes of a comment that is sent right behind the first event, as on the inbox stream. Without it, none.
+	Padding *int `form:"padding,omitempty" json:"padding,omitempty"`
+}
+
 // ListFriendRequestsParams defines parameters for ListFriendRequests.
 type ListFriendRequestsParams struct {
 	// Direction Those sent to me (`incoming`) or by me (`outgoing`).
@@ -4076,6 +4088,9 @@ type StreamInboxParams struct {
 
 	// Presence What this stream says of its user, until `PUT /v1/me/presence` changes it. Without it, `active`.
 	Presence *Activity `form:"presence,omitempty" json:"presence,omitempty"`
+
+	// Padding Bytes of a comment that is sent right behind `hello`, for networks that hold back the first bytes of an answer. Without it, none.
+	Padding *int `form:"padding,omitempty" json:"padding,omitempty"`
 
 	// LastEventID The id of the last event seen; EventSource sends it by itself. A cursor, `begin` or `now`.
 	LastEventID *Position `json:"Last-Event-ID,omitempty"`
@@ -4314,6 +4329,9 @@ type ServerInterface interface {
 	// SetTyping Say that I am typing
 	// (POST /v1/conversations/{id}/typing)
 	SetTyping(ctx echo.Context, id PathId) error
+	// ProbeStream Find out whether something holds streams back
+	// (GET /v1/diag/stream)
+	ProbeStream(ctx echo.Context, params ProbeStreamParams) error
 	// ListFriendRequests List pending friend requests
 	// (GET /v1/friend-requests)
 	ListFriendRequests(ctx echo.Context, params ListFriendRequestsParams) error
@@ -5120,6 +5138,38 @@ func (w *ServerInterfaceWrapper) SetTyping(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SetTyping(ctx, id)
+	return err
+}
+
+// ProbeStream converts echo context to params.
+func (w *ServerInterfaceWrapper) ProbeStream(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ProbeStreamParams
+	// ------------- Optional query parameter "ticks" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ticks", ctx.QueryParams(), &params.Ticks, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter ticks: %s", err))
+	}
+
+	// ------------- Optional query parameter "interval_ms" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "interval_ms", ctx.QueryParams(), &params.IntervalMs, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter interval_ms: %s", err))
+	}
+
+	// ------------- Optional query parameter "padding" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "padding", ctx.QueryParams(), &params.Padding, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter padding: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ProbeStream(ctx, params)
 	return err
 }
 
@@ -5967,6 +6017,13 @@ func (w *ServerInterfaceWrapper) StreamInbox(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter presence: %s", err))
 	}
 
+	// ------------- Optional query parameter "padding" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "padding", ctx.QueryParams(), &params.Padding, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter padding: %s", err))
+	}
+
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "Last-Event-ID" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
@@ -6425,6 +6482,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/conversations/:id/pins", wrapper.ListPins, options.OperationMiddlewares["listPins"]...)
 	router.PUT(options.BaseURL+"/v1/conversations/:id/read", wrapper.MarkRead, options.OperationMiddlewares["markRead"]...)
 	router.POST(options.BaseURL+"/v1/conversations/:id/typing", wrapper.SetTyping, options.OperationMiddlewares["setTyping"]...)
+	router.GET(options.BaseURL+"/v1/diag/stream", wrapper.ProbeStream, options.OperationMiddlewares["probeStream"]...)
 	router.GET(options.BaseURL+"/v1/friend-requests", wrapper.ListFriendRequests, options.OperationMiddlewares["listFriendRequests"]...)
 	router.POST(options.BaseURL+"/v1/friend-requests", wrapper.RequestFriend, options.OperationMiddlewares["requestFriend"]...)
 	router.DELETE(options.BaseURL+"/v1/friend-requests/:id", wrapper.CancelFriendRequest, options.OperationMiddlewares["cancelFriendRequest"]...)

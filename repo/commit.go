@@ -232,7 +232,7 @@ func (b *batch) settle(i int) error {
 			return b.lookAgain(errMayBeReplay)
 		}
 		outcome.Err = refusal
-		return nil //nolint:nilerr // it fails alone
+		return nil
 	}
 	b.appear(c, out.At)
 	c.lastSeq++

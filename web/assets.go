@@ -7,9 +7,11 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io/fs"
+	"maps"
 	"mime"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -99,20 +101,25 @@ func newAsset(name string, content []byte) (asset, error) {
 	return one, nil
 }
 
-// ServeHTTP implements http.Handler.
+// ServeHTTP answers with the file at a path.
 func (a assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	one, known := a[r.URL.Path]
 	if !known {
 		http.NotFound(w, r)
 		return
 	}
+	one.ServeHTTP(w, r)
+}
+
+// ServeHTTP answers with the file, in the form that the client takes.
+func (a asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Content-Type", one.contentType)
-	body, tag := one.plain, one.tag
-	if one.gz != nil {
+	h.Set("Content-Type", a.contentType)
+	body, tag := a.plain, a.tag
+	if a.gz != nil {
 		h.Set("Vary", "Accept-Encoding")
 		if acceptsGzip(r.Header.Get("Accept-Encoding")) {
-			body, tag = one.gz, one.tag+"-gzip" // another form has another name, as a cache between must not mix them
+			body, tag = a.gz, a.tag+"-gzip" // another form has another name, as a cache between must not mix them
 			h.Set("Content-Encoding", "gzip")
 		}
 	}
@@ -132,17 +139,18 @@ func acceptsGzip(header string) bool {
 	return false
 }
 
-// assetPaths lists what is embedded, as paths to be routed.
-func assetPaths() []string {
-	var paths []string
+// paths lists where something is served, as paths to be routed.
+func paths() []string {
+	all := slices.AppendSeq([]string{"/"}, maps.Keys(docsFiles))
 	err := fs.WalkDir(files, "static", func(name string, entry fs.DirEntry, err error) error {
 		if err == nil && !entry.IsDir() {
-			paths = append(paths, strings.TrimPrefix(name, "static"))
+			all = append(all, strings.TrimPrefix(name, "static"))
 		}
 		return err
 	})
 	if err != nil {
 		panic("embedded pages: " + err.Error()) // what is in the binary can be read
 	}
-	return paths
+	slices.Sort(all)
+	return slices.Compact(all)
 }

@@ -5,7 +5,6 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -23,23 +22,13 @@ func served(t *testing.T) assets {
 	return all
 }
 
-func get(t *testing.T, h http.Handler, path string, headers ...string) *httptest.ResponseRecorder {
-	t.Helper()
-	r := httptest.NewRequest(http.MethodGet, path, http.NoBody)
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
-	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	return w
-}
-
 // TestEveryFileOfThePageIsServedWithItsType: a browser that is told nosniff runs no script and takes no style of another type.
 func TestEveryFileOfThePageIsServedWithItsType(t *testing.T) {
 	t.Parallel()
-	all := served(t)
-	for _, path := range assetPaths() {
-		answer := get(t, all, path)
+	all, err := New()
+	require.NoError(t, err)
+	for _, path := range Paths {
+		answer := ask(t, all, path)
 		assert.Equal(t, http.StatusOK, answer.Code, path)
 		kind := answer.Header().Get("Content-Type")
 		switch {
@@ -51,15 +40,15 @@ func TestEveryFileOfThePageIsServedWithItsType(t *testing.T) {
 			assert.Equal(t, "image/svg+xml", kind, path)
 		}
 	}
-	assert.Equal(t, "text/html; charset=utf-8", get(t, all, "/").Header().Get("Content-Type"))
-	assert.Equal(t, http.StatusNotFound, get(t, all, "/app/").Code, "folders are not listed")
+	assert.Equal(t, "text/html; charset=utf-8", ask(t, all, "/").Header().Get("Content-Type"))
+	assert.Equal(t, http.StatusNotFound, ask(t, all, "/app/").Code, "folders are not listed")
 }
 
 // TestUnchangedFilesAreNotSentAgain, in either form, and the two forms are not taken for each other.
 func TestUnchangedFilesAreNotSentAgain(t *testing.T) {
 	t.Parallel()
 	all := served(t)
-	plain, packed := get(t, all, "/app/app.js"), get(t, all, "/app/app.js", "Accept-Encoding", "br, gzip")
+	plain, packed := ask(t, all, "/app/app.js"), ask(t, all, "/app/app.js", "Accept-Encoding", "br, gzip")
 	assert.Empty(t, plain.Header().Get("Content-Encoding"))
 	assert.Equal(t, "gzip", packed.Header().Get("Content-Encoding"))
 	assert.Equal(t, "Accept-Encoding", packed.Header().Get("Vary"))
@@ -71,11 +60,11 @@ func TestUnchangedFilesAreNotSentAgain(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, string(same), string(text))
 	assert.NotEqual(t, plain.Header().Get("ETag"), packed.Header().Get("ETag"))
-	again := get(t, all, "/app/app.js", "Accept-Encoding", "gzip", "If-None-Match", packed.Header().Get("ETag"))
+	again := ask(t, all, "/app/app.js", "Accept-Encoding", "gzip", "If-None-Match", packed.Header().Get("ETag"))
 	assert.Equal(t, http.StatusNotModified, again.Code)
-	assert.Equal(t, http.StatusOK, get(t, all, "/app/app.js", "If-None-Match", packed.Header().Get("ETag")).Code)
-	assert.Empty(t, get(t, all, "/app/app.js", "Accept-Encoding", "gzip;q=0, br").Header().Get("Content-Encoding"))
-	assert.Equal(t, "gzip", get(t, all, "/app/app.js", "Accept-Encoding", "br;q=1, gzip; q=0.5").Header().Get("Content-Encoding"))
+	assert.Equal(t, http.StatusOK, ask(t, all, "/app/app.js", "If-None-Match", packed.Header().Get("ETag")).Code)
+	assert.Empty(t, ask(t, all, "/app/app.js", "Accept-Encoding", "gzip;q=0, br").Header().Get("Content-Encoding"))
+	assert.Equal(t, "gzip", ask(t, all, "/app/app.js", "Accept-Encoding", "br;q=1, gzip; q=0.5").Header().Get("Content-Encoding"))
 }
 
 // TestThePageLoadsOnlyWhatIsThere: what the page and its modules import is embedded, index.html asks for every module at once, nothing comes

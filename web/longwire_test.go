@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"net/http"
-	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -13,8 +12,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"longwire/openapi"
 )
 
 // TestLongwireJS runs the tests of longwire.js, in Node.
@@ -37,15 +34,6 @@ func TestLongwireJS(t *testing.T) {
 // TestLongwireJSIsServed: the module, everything that it imports, and its types are there, as what they are.
 func TestLongwireJSIsServed(t *testing.T) {
 	t.Parallel()
-	spec, err := openapi.Load()
-	require.NoError(t, err)
-	pages, err := New(spec.Doc)
-	require.NoError(t, err)
-	get := func(path string) *httptest.ResponseRecorder {
-		w := httptest.NewRecorder()
-		pages.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody))
-		return w
-	}
 	imports := regexp.MustCompile(`from "\./([^"]+)"`)
 	seen := map[string]bool{}
 	var follow func(path string)
@@ -54,7 +42,7 @@ func TestLongwireJSIsServed(t *testing.T) {
 			return
 		}
 		seen[path] = true
-		w := get(path)
+		w := get(t, path)
 		require.Equal(t, http.StatusOK, w.Code, path)
 		assert.Contains(t, w.Header().Get("Content-Type"), "text/javascript", path)
 		assert.Less(t, strings.Count(w.Body.String(), "\n"), 600, path)
@@ -67,7 +55,7 @@ func TestLongwireJSIsServed(t *testing.T) {
 	for path := range seen {
 		assert.True(t, path == "/longwire.js" || strings.HasPrefix(path, "/longwire/"), path)
 	}
-	types := get("/longwire.d.ts")
+	types := get(t, "/longwire.d.ts")
 	assert.Contains(t, types.Header().Get("Content-Type"), "text/plain")
 	assert.Contains(t, types.Body.String(), "export function createClient(")
 }

@@ -1,33 +1,29 @@
 package web
 
 import (
-	"strings"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"longwire/openapi"
 )
 
-// TestReferenceTellsTokensAndCodes: an operation that says nothing of its own about tokens wants the one that all want, and errors
-// are listed with the codes that this operation gives.
-func TestReferenceTellsTokensAndCodes(t *testing.T) {
-	t.Parallel()
-	spec, err := openapi.Load()
+// get asks the pages for something.
+func get(t *testing.T, address string, header ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	pages, err := New()
 	require.NoError(t, err)
-	page, err := renderDocs(spec.Doc)
-	require.NoError(t, err)
-	article := func(id string) string {
-		t.Helper()
-		_, rest, found := strings.Cut(string(page), `<article id="`+id+`">`)
-		require.True(t, found, id)
-		text, _, _ := strings.Cut(rest, "</article>")
-		return text
+	return ask(t, pages, address, header...)
+}
+
+// ask asks a handler for something.
+func ask(t *testing.T, pages http.Handler, address string, header ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
 	}
-	assert.Contains(t, article("getMe"), "authentication: bearerAuth")
-	assert.Contains(t, article("register"), "authentication: none")
-	assert.Contains(t, article("pollInbox"), "inboxToken")
-	assert.Contains(t, article("register"), "<code>username_taken</code>")
-	assert.NotContains(t, article("register"), "<code>already_friends</code>")
+	w := httptest.NewRecorder()
+	pages.ServeHTTP(w, r)
+	return w
 }

@@ -4,7 +4,7 @@ import { attempt } from "./core.js";
 import { html, memo, useEffect, useState } from "./lib.js";
 import { Icon } from "./icons.js";
 import { href } from "./route.js";
-import { isMuted, personName, preview, titleOf, when } from "./text.js";
+import { isMuted, personName, plural, preview, titleOf, when } from "./text.js";
 import { Avatar, Badge, listKeys } from "./ui.js";
 
 // shownConversations are those of a filter, pinned ones on top, then the latest activity first.
@@ -19,16 +19,21 @@ export function shownConversations(state, filter) {
   return chosen.sort((a, b) => (order(a) < order(b) ? 1 : -1));
 }
 
-export const IncomingRequests = ({ state }) => {
-  const incoming = [...state.requests.values()].filter((r) => r.to.id === state.me.id);
-  return incoming.length > 0 && html`<ul class="requests" aria-label="Friend requests">${incoming.map((r) => html`
+// IncomingRequests keeps the place of those that are on their way, so that nothing jumps when they come.
+export function IncomingRequests({ state, most = Infinity }) {
+  const incoming = [...state.requests.values()].filter((r) => r.to.id === state.me.id).sort((a, b) => (a.created_at < b.created_at ? 1 : -1));
+  const ghosts = state.requestsHere ? 0 : Math.min(state.incoming, most, 3) - incoming.length;
+  if (!incoming.length && ghosts <= 0) return null;
+  return html`<ul class="requests" aria-label="Friend requests">${incoming.slice(0, most).map((r) => html`
     <li key=${r.id} data-testid="request" data-name=${r.from.username}>
       <${Avatar} id=${r.from.id} name=${r.from.display_name} />
       <div class="grow"><strong>${r.from.display_name}</strong> wants to be friends<small>@${r.from.username}${r.note && html`<br />“${r.note}”`}</small>
         <div class="buttons"><button data-testid="accept" aria-label=${`Accept ${r.from.display_name}`} onClick=${() => answer(r, "accept")}>Accept</button>
         <button class="quiet" data-testid="decline" aria-label=${`Decline ${r.from.display_name}`} onClick=${() => answer(r, "decline")}>Decline</button></div></div>
-    </li>`)}</ul>`;
-};
+    </li>`)}
+    ${Array.from({ length: Math.max(0, ghosts) }, (_, i) => html`<li key=${`ghost ${i}`} class="ghost"></li>`)}
+    ${state.incoming > most && html`<li key="more" class="more"><a href="#/people">${plural(state.incoming - most, "more request")}</a></li>`}</ul>`;
+}
 
 const Row = memo(function Row({ c, title, line, current, presence, typing, draft }) {
   const muted = isMuted(c);
@@ -67,7 +72,7 @@ export function ChatsPane({ state, route }) {
     <div class="filters" role="group" aria-label="Which conversations">${filters.map(([name, label]) => html`
       <button type="button" class="chip" aria-pressed=${filter === name} data-testid=${`filter-${name}`} onClick=${() => setFilter(name)}>${label}</button>`)}</div>
     <div class="scroll" onKeyDown=${listKeys}>
-      <${IncomingRequests} state=${state} />
+      <${IncomingRequests} state=${state} most=${2} />
       ${rows.length > 0
         ? html`<ul class="rows" aria-label="Conversations" data-testid="conversations">${rows.map((c) => html`
             <${Row} key=${c.id} c=${c} title=${titleOf(state, c)} line=${preview(state, c.last_message, c.kind === "group" || c.last_message?.sender_id === state.me.id)}

@@ -162,6 +162,17 @@ export function watch(f) {
   return () => watchers.delete(f);
 }
 
+// leave signs out, or does more that ends the session; who does it is not told that it has ended.
+let leaving = false;
+export async function leave(work = () => client.logout()) {
+  leaving = true;
+  try {
+    await work();
+  } finally {
+    leaving = false;
+  }
+}
+
 export function start() {
   store.dispatch({ type: "session", session: client.session });
   store.dispatch({ type: "connection", connection: client.connection });
@@ -186,8 +197,11 @@ export function start() {
   client.on("session", (session, reason) => {
     const was = state.session;
     store.dispatch({ type: "session", session });
-    if (session && !was) client.start();
-    if (!session && was && reason && reason !== "signed_out") notes.add("You were signed out: this session has ended.", { bad: true });
+    if (session && !was) {
+      showToasts([]);
+      client.start();
+    }
+    if (!session && was && !leaving && reason !== "signed_out") notes.add("You were signed out: this session has ended.", { bad: true });
   });
   setInterval(() => state.typing.size && store.dispatch({ type: "quiet", now: Date.now() }), 1000);
   if (client.session) client.start();

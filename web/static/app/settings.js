@@ -1,6 +1,6 @@
 // Oneself: profile, who may do what, devices, the account.
 import { block, changePassword, deleteMe, endOtherSessions, endSession, exportMe, sessions, updateMe } from "./actions.js";
-import { attempt, client, explain, notes } from "./core.js";
+import { attempt, client, explain, leave, notes } from "./core.js";
 import { html, useState } from "./lib.js";
 import { canNotify, notifying, setNotify } from "./notify.js";
 import { dateTime } from "./text.js";
@@ -82,13 +82,13 @@ const save = () => attempt(async () => {
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 });
 
-const leave = () => ask({
+const deleteAccount = () => ask({
   title: "Delete your account?", text: "This cannot be undone. Your messages stay where they are, without your name. Enter your password to go on.",
   field: "Password", type: "password", max: 1024, yes: "Delete for good", danger: true,
-  run: (password) => attempt(async () => {
+  run: (password) => attempt(() => leave(async () => {
     await deleteMe(password);
     await client.logout().catch(() => {}); // the session is gone already
-  }),
+  })),
 });
 
 export function SettingsPane({ state }) {
@@ -107,8 +107,8 @@ export function SettingsPane({ state }) {
       <section class="block"><h2>Account</h2><div class="buttons left">
         <button type="button" class="quiet" data-testid="change-password" onClick=${() => setChanging(true)}>Change password</button>
         <button type="button" class="quiet" data-testid="export" onClick=${save}>Export what is kept of me</button>
-        <button type="button" class="quiet danger" data-testid="delete-account" onClick=${leave}>Delete account</button></div>
-        <p><button type="button" data-testid="logout" onClick=${() => attempt(() => client.logout())}>Log out</button></p>
+        <button type="button" class="quiet danger" data-testid="delete-account" onClick=${deleteAccount}>Delete account</button></div>
+        <p><button type="button" data-testid="logout" onClick=${() => attempt(() => leave())}>Log out</button></p>
         <p><small><a href="/docs">The API behind this page</a></small></p></section>
     </div>
     ${changing && html`<${Password} onClose=${() => setChanging(false)} />`}`;

@@ -60,7 +60,7 @@ export function SignIn() {
   return html`<main class="welcome">
     <section class="pitch">
       <p class="brand"><img src="/app/logo.svg" alt="" width="40" height="40" /> Longwire</p>
-      <h1>Talk to people, without anything in between.</h1>
+      <h1>Talk to people, over plain HTTP.</h1>
       <p>Private chats and groups, on this server. Make a name, find the others by theirs, and write.</p>
       <ul>
         <li>What you send is kept until it has arrived, also while you are offline.</li>

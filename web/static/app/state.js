@@ -17,6 +17,7 @@ export function initial() {
     users: new Map(), // profiles by id
     friends: new Map(), // by user id
     requests: new Map(), // pending friend requests by id
+    requestsHere: false, // they have been fetched
     incoming: 0,
     blocks: new Map(), // by user id
     members: new Map(), // by group: a Map by user id; what was not asked for is not there
@@ -142,7 +143,7 @@ const actions = {
   requests(state, { items }) {
     const me = state.me?.id;
     const requests = keyed(items.filter((r) => r.state === "pending"), (r) => r.id);
-    return withUsers({ ...state, requests }, items.map((r) => (r.from.id === me ? r.to : r.from)));
+    return withUsers({ ...state, requests, requestsHere: true }, items.map((r) => (r.from.id === me ? r.to : r.from)));
   },
   blocks: (state, { items }) => withUsers({ ...state, blocks: keyed(items, (b) => b.user.id) }, items.map((b) => b.user)),
   waiting: (state, { items }) => ({ ...state, waiting: keyed(items, (r) => r.group_id) }),

@@ -8,8 +8,10 @@ const WATCH = 5_000;
 
 const laneOf = (to) => (to.user ? `users/${encodeURIComponent(to.user)}` : `groups/${encodeURIComponent(to.group)}`);
 
-// newKey is an idempotency key. It is no secret; randomUUID is missing in pages that were not loaded over HTTPS.
-const newKey = () => globalThis.crypto?.randomUUID?.() ?? Array.from({ length: 4 }, () => Math.random().toString(36).slice(2)).join("");
+// newKey is an idempotency key. It is no secret: where there is no crypto, as in Node 18, less good chance will do.
+const newKey = () =>
+  Array.from(globalThis.crypto?.getRandomValues(new Uint8Array(16)) ?? Array.from({ length: 16 }, () => Math.floor(Math.random() * 256)), (byte) =>
+    byte.toString(16).padStart(2, "0")).join("");
 
 export class Outbox {
   #sent = new Map(); // key → {item, resolve, reject}, of those who wait in this tab
