@@ -374,7 +374,7 @@ func (w *window) connected() {
 func (w *window) chat(name string) {
 	w.t.Helper()
 	w.click(id("nav-chats"))
-	w.click(id("conversation") + "[data-name=" + quoted(name) + "]")
+	w.click(id("conversation") + `[data-name="` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"]`)
 	w.says(id("chat-title"), name)
 	w.shows(id("messages"))
 }

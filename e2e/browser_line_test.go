@@ -24,6 +24,8 @@ import (
 type front struct {
 	*httptest.Server
 
+	proxy *httputil.ReverseProxy
+
 	mu      sync.Mutex
 	seen    map[string]int                                           // requests by path; guarded by mu
 	instead func(w http.ResponseWriter, r *http.Request) (done bool) // nil = all goes to the node; guarded by mu
@@ -35,7 +37,7 @@ func newFront(t *testing.T, d *deployment) *front {
 	require.NoError(t, err)
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	proxy.ErrorLog, proxy.FlushInterval = silent, -1
-	f := &front{seen: map[string]int{}}
+	f := &front{proxy: proxy, seen: map[string]int{}}
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		f.seen[r.URL.Path]++
@@ -300,6 +302,42 @@ func TestPageRecoversFromRefusals(t *testing.T) {
 		w.sent(said...)
 	}
 	assert.Equal(t, said, bodies(alice.history(conversationWith(t, alice, bob))))
+}
+
+// TestLostAnswersSendNothingTwice: the node has stored what was sent, and its answer does not come through. The page sends it again.
+func TestLostAnswersSendNothingTwice(t *testing.T) {
+	t.Parallel()
+	d := sharedDeployment(t, embedded)
+	alice, bob := d.friends(t)
+	alice.say(bob, "begin")
+	f := newFront(t, d)
+	w := openWindow(t, f.URL).tolerate()
+	w.signIn(bob)
+	w.chat("alice")
+	w.sent("begin")
+	var lost atomic.Int32
+	f.turn(func(_ http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/v1/inbox/"): // by which it would learn that it was stored
+			panic(http.ErrAbortHandler)
+		case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/messages") && lost.Load() < 3:
+			f.proxy.ServeHTTP(httptest.NewRecorder(), r)
+			lost.Add(1)
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	})
+	f.CloseClientConnections()
+	w.showsNo(id("connection") + `[data-state="live"]`)
+	w.write("once")
+	w.write("and once")
+	eventually(t, "three answers are lost", func() bool { return lost.Load() == 3 })
+	w.sent("begin", "once", "and once")
+	f.turn(nil)
+	w.connected()
+	alice.say(bob, "end")
+	w.sent("begin", "once", "and once", "end")
+	assert.Equal(t, []string{"begin", "once", "and once", "end"}, bodies(alice.history(conversationWith(t, alice, bob))))
 }
 
 // TestLaptopSleeps: for longer than a stream lives nothing gets through, and nobody says so.
