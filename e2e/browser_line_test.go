@@ -490,6 +490,9 @@ func TestPageBeginsAnewWhenItsCursorIsTooOld(t *testing.T) {
 	})
 	cable.turn(relayPasses)
 	w.connected()
+	w.until("what it shows is as it is now, by itself", shownBodies+`[0] === "edited"`)
+	w.says(id("messages"), "This message was recalled.")
+	w.until("it has the first that it missed", shownBodies+`[1] === "missed 0"`)
 	w.click(id("to-newest")) // it shows where one has read to, for there is much
 	w.until("it shows what is so now", shownBodies+`.at(-1) === "from the outbox" && !document.querySelector('[data-testid="message"]:not([data-seq])')`)
 	newest := together(numbered("missed", 60), []string{"from the outbox"})
