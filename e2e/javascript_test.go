@@ -194,8 +194,7 @@ func TestEventSourceAloneAsDocumented(t *testing.T) {
 	page := httptest.NewServer(mux)
 	defer page.Close()
 
-	browser, err := exec.LookPath("chromium")
-	require.NoError(t, err, "this test needs Chromium: run `make test`, or install it")
+	browser := chromiumPath(t)
 	output := &log{}
 	process, err := startProcess(output, map[string]string{"HOME": t.TempDir()}, browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(), "--remote-debugging-port=0", page.URL)

@@ -30,8 +30,10 @@ function entriesOf(items, newFrom, me) {
   return entries;
 }
 
+const tryAgain = 3000; // ms after which what could not be fetched is asked for again, once there is a connection
+
 // useHistory fetches the first part, and the parts at both ends.
-function useHistory(c, window, seq) {
+function useHistory(c, window, seq, live) {
   const [problem, setProblem] = useState(null);
   const busy = useRef(false);
   const run = async (work) => {
@@ -53,15 +55,21 @@ function useHistory(c, window, seq) {
     if (seq && !held) run(() => loadAround(id, seq));
     else if (!window) run(() => (c.unread_count > 30 ? loadAround(id, c.read_seq + 1) : loadNewest(id)));
   }, [id, seq, !window]);
+  const again = () => {
+    setProblem(null);
+    run(() => (window ? (window.before ? loadBefore(id, window.items[0].seq) : loadAfter(id, window.items.at(-1).seq)) : loadNewest(id)));
+  };
+  useEffect(() => { // what only the network was in the way of needs nobody's click
+    if (!live || !problem || (problem.status >= 400 && problem.status < 500)) return undefined;
+    const timer = setTimeout(again, tryAgain);
+    return () => clearTimeout(timer);
+  }, [live, problem]);
   return {
     problem,
     busy,
+    again,
     before: () => window?.before && !problem && run(() => loadBefore(id, window.items[0].seq)),
     after: () => window?.after && !problem && run(() => (window.items.length ? loadAfter(id, window.items.at(-1).seq) : loadNewest(id))),
-    again: () => {
-      setProblem(null);
-      run(() => (window ? (window.before ? loadBefore(id, window.items[0].seq) : loadAfter(id, window.items.at(-1).seq)) : loadNewest(id)));
-    },
     newest: () => run(() => loadNewest(id)),
   };
 }
@@ -112,7 +120,7 @@ function useScroll(box, window, c, seq, extra) {
 export function Messages({ state, c, seq, waiting, on, toEnd, befriend }) {
   const window = c && state.windows.get(c.id);
   const box = useRef(null);
-  const history = useHistory(c, window, seq);
+  const history = useHistory(c, window, seq, state.connection.state === "live");
   const [newFrom, setNewFrom] = useState(() => (c?.unread_count > 0 ? c.read_seq : null));
   const [below, setBelow] = useState(0); // how many have come that are out of sight
   const [away, setAway] = useState(false);
