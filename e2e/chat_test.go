@@ -84,15 +84,16 @@ func openBare(t *testing.T, p *person) *bare {
 		reader := bufio.NewReader(response.Body)
 		_, err = reader.Peek(1)
 		require.NoError(t, err)
-		stream = &bare{t: t, header: response.Header, firstByte: time.Since(began), lines: make(chan string, 1000)}
+		lines := make(chan string, 1000)
+		stream = &bare{t: t, header: response.Header, firstByte: time.Since(began), lines: lines}
 		go func() {
 			for {
 				line, err := reader.ReadString('\n')
 				if err != nil {
-					close(stream.lines)
+					close(lines)
 					return
 				}
-				stream.lines <- line
+				lines <- line
 			}
 		}()
 		if stream.firstByte < 200*time.Millisecond {
