@@ -44,9 +44,8 @@ func (c *connections) serve(request *http.Request) (*http.Response, error) {
 		return play.answer, play.fails
 	}
 	from, to := io.Pipe()
-	stop := context.AfterFunc(request.Context(), func() { _ = from.CloseWithError(request.Context().Err()) })
+	context.AfterFunc(request.Context(), func() { _ = from.CloseWithError(request.Context().Err()) })
 	go func() {
-		defer stop()
 		for _, part := range play.says {
 			_, _ = io.WriteString(to, part)
 		}
