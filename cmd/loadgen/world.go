@@ -133,12 +133,31 @@ func (w *world) befriend(ctx context.Context, db *repo.DB, ids *chat.IDs, pairs 
 			}
 			return nil
 		})
+		if err == nil {
+			err = w.greet(ctx, db, some)
+		}
 		if err != nil {
 			return err
 		}
 		w.pairs = append(w.pairs, some...)
 	}
 	return nil
+}
+
+// greet has the first of each pair say something: a conversation's first message brings more than itself.
+func (w *world) greet(ctx context.Context, db *repo.DB, conversations []chat.ID) error {
+	greetings := make([]chat.Outgoing, len(conversations))
+	for i, conversation := range conversations {
+		greetings[i] = chat.Outgoing{
+			ConversationID: conversation, Target: chat.KindPrivate, SenderID: w.people[2*(len(w.pairs)+i)].id, Kind: chat.KindText, Body: "Hello.",
+			At: chat.TimeOf(time.Now()),
+		}
+	}
+	outcomes, _, err := db.CommitMessages(ctx, greetings)
+	for _, outcome := range outcomes {
+		err = errors.Join(err, outcome.Err)
+	}
+	return err
 }
 
 // gather makes a group of the first people.
