@@ -112,7 +112,7 @@ func appendTick(b []byte, n, of int, interval time.Duration, now time.Time) []by
 	b = append(b, `,"of":`...)
 	b = strconv.AppendInt(b, int64(of), 10)
 	b = append(b, `,"sent_at":"`...)
-	b = now.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+	b = append(b, chat.TimeOf(now).String()...)
 	b = append(b, `","interval_ms":`...)
 	b = strconv.AppendInt(b, interval.Milliseconds(), 10)
 	return append(b, "}\n\n"...)

@@ -66,8 +66,8 @@ func (db *DB) transactJoinedOnce(ctx context.Context, fn func(x *conn) error) er
 	committed = err == nil
 	if errors.Is(err, errDuplicate) {
 		// Of a statement that went with the commit, which therefore did not
-		// run: a twin was faster, and the next run finds it.
-		return &retryError{cause: err}
+		// run: it was stored before, or a twin was faster. The next run finds it.
+		return &retryError{cause: err, atOnce: true}
 	}
 	return err
 }
