@@ -180,7 +180,10 @@ func (a *api) log(ctx context.Context, x *exchange, level slog.Level, e entry) {
 	if x.err != nil {
 		fields = append(fields, causeOf(x.err)...)
 	}
-	a.Logger.LogAttrs(ctx, level, "request", fields...)
+	// Not by the logger's own methods: they look up their caller each time, for nobody.
+	record := slog.NewRecord(x.began.Add(took), level, "request", 0)
+	record.AddAttrs(fields...)
+	_ = a.Logger.Handler().Handle(ctx, record) // as the logger does: who is to be told?
 }
 
 // causeOf returns what the log tells of an error: the code of an expected one,

@@ -81,6 +81,14 @@ func (a *audienceCache) get(id chat.ID, version int64) *chat.Audience {
 	return nil
 }
 
+// likely returns the audience that a conversation had when it was last read,
+// nil for one that is not remembered. It may have changed since.
+func (a *audienceCache) likely(id chat.ID) *chat.Audience {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.entries[id]
+}
+
 // put remembers an audience. It must have been read from committed data, under
 // the conversation's lock, by a transaction that changes no audience itself.
 func (a *audienceCache) put(id chat.ID, audience *chat.Audience) {

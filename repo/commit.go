@@ -21,10 +21,13 @@ func (db *DB) CommitMessages(ctx context.Context, messages []chat.Outgoing) ([]c
 		return nil, chat.Announcement{}, nil
 	}
 	var b *batch
-	lookUp := db.replayed.lately()
+	lookUp, foresee := db.replayed.lately(), !db.misjudged.lately()
 	err := db.transactJoined(ctx, func(x *conn) error {
 		b = &batch{x: x, db: db, lookUp: lookUp, out: messages, outcomes: make([]chat.Outcome, len(messages))}
-		lookUp = true // when this run fails, that may be why
+		if foresee && x.joins && !lookUp {
+			b.raised = foreseen(messages, &db.audiences)
+		}
+		lookUp, foresee = true, false // when this run fails, that may be why
 		return b.commit()
 	})
 	if err != nil {
@@ -45,6 +48,7 @@ type batch struct {
 	replays       map[messageKey]stored     // what is stored under the messages' keys
 	accepted      []accepted
 	appearing     []appearance
+	raised        []raise   // heads that are raised before it is known that they must be, see foreseen
 	text          statement // memory for one statement after the other
 
 	outcomes     []chat.Outcome
@@ -92,6 +96,7 @@ func (b *batch) commit() error {
 	if b.lookUp {
 		queries = append(queries, b.findReplays()...)
 	}
+	queries = append(queries, raiseQueries(b.x, b.raised)...)
 	if err := b.x.eachOf(queries); err != nil {
 		return err
 	}
@@ -103,7 +108,7 @@ func (b *batch) commit() error {
 			return err
 		}
 	}
-	if len(b.accepted) == 0 {
+	if len(b.accepted) == 0 && b.raised == nil {
 		return nil
 	}
 	err := b.write()
@@ -139,7 +144,12 @@ func (b *batch) write() error {
 		return err
 	}
 	rows := append(b.inboxRows(), b.introductions()...)
-	deliveries, err := placeInboxRows(b.x, &b.text, rows)
+	sortInboxRows(rows)
+	raises, err := b.raiseHeads(rows)
+	if err != nil {
+		return err
+	}
+	deliveries, err := deliveriesOf(rows, raises)
 	if err != nil {
 		return err
 	}

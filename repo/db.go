@@ -44,7 +44,8 @@ type DB struct {
 	pairs     pairCache
 	pruning   pruneWalk
 	unindexed unindexed
-	replayed  replayed
+	replayed  recent // a message that was stored before
+	misjudged recent // a batch whose rows were not those foreseen
 	returning returning
 }
 

@@ -6,3 +6,8 @@ import "database/sql"
 func (db *DB) Pool() *sql.DB {
 	return db.write
 }
+
+// Misjudged tells whether a batch has lately raised other inbox heads than it had to.
+func (db *DB) Misjudged() bool {
+	return db.misjudged.lately()
+}

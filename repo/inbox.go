@@ -34,28 +34,6 @@ type inboxRow struct {
 	at     chat.Time
 }
 
-// insertInboxRows gives rows their seqs and writes them.
-func insertInboxRows(x *conn, text *statement, rows []inboxRow) ([]chat.Delivery, error) {
-	deliveries, err := placeInboxRows(x, text, rows)
-	if err != nil {
-		return nil, err
-	}
-	return deliveries, writeInboxRows(x, text, rows, deliveries)
-}
-
-// placeInboxRows sorts rows by the primary key and gives them their seqs, under
-// the locks of the inbox heads. Row and delivery stand at the same index.
-func placeInboxRows(x *conn, text *statement, rows []inboxRow) ([]chat.Delivery, error) {
-	slices.SortFunc(rows, func(a, b inboxRow) int {
-		return cmp.Or(cmp.Compare(a.user, b.user), cmp.Compare(a.order, b.order))
-	})
-	deliveries := make([]chat.Delivery, len(rows))
-	for i, r := range rows {
-		deliveries[i] = chat.Delivery{User: r.user, Event: r.event}
-	}
-	return deliveries, advanceHeads(x, text, deliveries)
-}
-
 // writeInboxRows writes rows that have their places.
 func writeInboxRows(x *conn, text *statement, rows []inboxRow, deliveries []chat.Delivery) error {
 	const rowBytes = 100 // three ids, a seq, a time
@@ -76,70 +54,6 @@ func writeInboxRows(x *conn, text *statement, rows []inboxRow, deliveries []chat
 			sql(",").id(r.ref).sql(",").int(r.refSeq).sql(",").int(int64(r.at)).sql(")")
 	}
 	return x.later(text)
-}
-
-// advanceHeads moves the heads of all users in deliveries, which are in the
-// users' order, and fills in the seqs.
-func advanceHeads(x *conn, text *statement, deliveries []chat.Delivery) error {
-	for start := 0; start < len(deliveries); {
-		var users []chat.ID
-		text.reset().sql("INSERT INTO inbox_head (user_id, seq, pruned) VALUES ")
-		end := start
-		for end < len(deliveries) && len(users) < inChunk {
-			user, first := deliveries[end].User, end
-			for end < len(deliveries) && deliveries[end].User == user {
-				end++
-			}
-			text.comma(len(users)).sql("(").id(user).sql(",").int(int64(end - first)).sql(",0)")
-			users = append(users, user)
-		}
-		text.sql(x.dialect.addToHead)
-		if x.returns {
-			text.sql(" RETURNING user_id, seq")
-		} else {
-			if err := x.later(text); err != nil {
-				return err
-			}
-			text.reset().sql("SELECT user_id, seq FROM inbox_head WHERE user_id IN ").ids(users)
-		}
-		if err := readHeads(x, text, deliveries[start:end], len(users)); err != nil {
-			return err
-		}
-		start = end
-	}
-	return nil
-}
-
-// readHeads runs a query for the heads of the users in deliveries, so many, and
-// fills in the seqs: a user's last delivery has the head's.
-func readHeads(x *conn, text *statement, deliveries []chat.Delivery, users int) error {
-	err := text.each(x, func(r row) error {
-		var (
-			user chat.ID
-			seq  int64
-		)
-		if err := r.Scan(&user, &seq); err != nil {
-			return err
-		}
-		first, found := slices.BinarySearchFunc(deliveries, user, func(d chat.Delivery, user chat.ID) int { return cmp.Compare(d.User, user) })
-		if !found {
-			return errors.New("an inbox head that nobody asked for")
-		}
-		last := first
-		for last+1 < len(deliveries) && deliveries[last+1].User == user {
-			last++
-		}
-		for ; last >= first; last-- {
-			deliveries[last].Seq = seq
-			seq--
-		}
-		users--
-		return nil
-	})
-	if err == nil && users != 0 {
-		err = errors.New("an inbox head that was written is not there")
-	}
-	return err
 }
 
 // readInbox reads a head and a page of rows after a position as one statement,

@@ -11,7 +11,7 @@ import (
 // A transaction of messages is a handful of statements, and between two
 // processes each round trip costs more than the statement itself. Where the
 // database takes several statements at once, those whose results nobody needs
-// wait for the next one that has a result: three round trips instead of nine.
+// wait for the next one that has a result: two or three round trips instead of nine.
 
 // rollbackTimeout bounds the undoing of a failed transaction; a connection on
 // which that fails is closed, which undoes it too.
@@ -109,21 +109,24 @@ func (c *conn) withPending(text string, args []any) (string, []any) {
 	return text, args
 }
 
-// eachOf runs queries that do not depend on each other, in one round trip where
-// they can be joined.
+// eachOf runs queries, one after the other but in one round trip where they can
+// be joined.
 func (c *conn) eachOf(queries []query) error {
+	if c.failed != nil || len(queries) == 0 {
+		return c.failed
+	}
 	if !c.joins {
 		for i := range queries {
-			if err := queries[i].each(c, queries[i].scan); err != nil {
+			if err := queries[i].run(c); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	if c.failed != nil || len(queries) == 0 {
-		return c.failed
-	}
 	for i := range queries {
+		if len(queries[i].before.text) > 0 {
+			c.pending.join(&queries[i].before)
+		}
 		c.pending.join(&queries[i].statement)
 	}
 	text, args := string(c.pending.text), append([]any(nil), c.pending.args...)
@@ -134,18 +137,33 @@ func (c *conn) eachOf(queries []query) error {
 	}
 	c.sent = true
 	defer func() { _ = rows.Close() }() // its error is that of rows.Err
+	return c.note(scanEach(rows, queries))
+}
+
+// run runs a query by itself.
+func (q *query) run(c *conn) error {
+	if len(q.before.text) > 0 {
+		if err := q.before.exec(c); err != nil {
+			return err
+		}
+	}
+	return q.each(c, q.scan)
+}
+
+// scanEach reads the results of queries that were joined.
+func scanEach(rows *sql.Rows, queries []query) error {
 	for i := range queries {
 		if i > 0 && !rows.NextResultSet() {
 			if err := rows.Err(); err != nil {
-				return c.note(err)
+				return err
 			}
-			return c.note(errors.New("fewer results than queries"))
+			return errors.New("fewer results than queries")
 		}
 		for rows.Next() {
 			if err := queries[i].scan(rows); err != nil {
-				return c.note(err)
+				return err
 			}
 		}
 	}
-	return c.note(rows.Err())
+	return rows.Err()
 }

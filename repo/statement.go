@@ -121,7 +121,8 @@ func (s *statement) join(other *statement) {
 type query struct {
 	statement
 
-	scan func(r row) error
+	before statement // goes right before it and has no rows; empty = none
+	scan   func(r row) error
 }
 
 func (s *statement) exec(c *conn) error {
