@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -24,6 +25,7 @@ type bench struct {
 	world    *world
 	report   *report
 	scenario *scenario // the one that runs
+	round    int       // of it, from 0
 	others   float64   // processors that others used while it was measured; negative = not known
 
 	bare      *system
@@ -134,22 +136,69 @@ func (b *bench) prepare(ctx context.Context, scenarios []scenario) error {
 	})
 }
 
+// rounds is how often a scenario is run on both systems by turns when it can be
+// cut in pieces: the speed of a machine that others share changes by the second.
+const rounds = 3
+
+// rounds returns how often the present scenario is run.
+func (b *bench) rounds() int {
+	if b.scenario.rounds && !b.scenario.alone && b.profiles == "" {
+		return rounds
+	}
+	return 1
+}
+
+// phase is the length of a measured phase of the present scenario.
+func (b *bench) phase() time.Duration {
+	return b.measure / time.Duration(b.rounds())
+}
+
 // perform runs the present scenario on both systems. What fails there is
 // noted; an error is returned when the run cannot go on.
 func (b *bench) perform(ctx context.Context) error {
-	s := b.scenario
-	var found [2][]figure
-	for i, name := range []string{nameBare, nameLongwire} {
-		if name == nameBare && s.alone {
-			continue
+	var found []pair
+	for b.round = range b.rounds() {
+		var p pair
+		for i, name := range []string{nameBare, nameLongwire} {
+			if name == nameBare && b.scenario.alone {
+				continue
+			}
+			var err error
+			if p[i], err = b.tries(ctx, name); err != nil {
+				return err
+			}
 		}
-		var err error
-		if found[i], err = b.tries(ctx, name); err != nil {
-			return err
+		found = append(found, p)
+	}
+	middle := middleOf(found)
+	b.report.add(b.scenario.title, middle[0], middle[1])
+	return nil
+}
+
+// pair is what a round found: of the bare loop and of Longwire.
+type pair [2][]figure
+
+// middleOf returns the round in which Longwire's processor time for each of the
+// bare loop's was neither the least nor the most.
+func middleOf(found []pair) pair {
+	slices.SortStableFunc(found, func(a, b pair) int { return cmp.Compare(a.ratio(), b.ratio()) })
+	return found[len(found)/2]
+}
+
+// ratio compares the processor time, 0 where it is not known.
+func (p pair) ratio() float64 {
+	var cpu [2]float64
+	for i, figures := range p {
+		for _, f := range figures {
+			if f.metric == allCPU {
+				cpu[i] = f.value
+			}
 		}
 	}
-	b.report.add(s.title, found[0], found[1])
-	return nil
+	if cpu[0] == 0 {
+		return 0
+	}
+	return cpu[1] / cpu[0]
 }
 
 // disturbance is how much of a processor others may take before a scenario is
@@ -210,7 +259,7 @@ func (b *bench) awaitQuiet(ctx context.Context, patience time.Time) {
 // ensure returns a system that runs as the present scenario wants it.
 func (b *bench) ensure(ctx context.Context, name string) (*system, error) {
 	if name == nameBare {
-		if b.bare == nil || b.scenario.fresh {
+		if b.bare == nil || b.scenario.fresh && b.round == 0 {
 			err := b.startBare(ctx)
 			return b.bare, err
 		}
@@ -224,7 +273,7 @@ func (b *bench) ensure(ctx context.Context, name string) (*system, error) {
 			b.longwire.processes = b.servers.processes
 		}
 		return b.longwire, nil
-	case b.longwire == nil || b.scenario.fresh || b.nodeCount != nodes || !slices.Equal(b.settings, b.scenario.settings):
+	case b.longwire == nil || b.scenario.fresh && b.round == 0 || b.nodeCount != nodes || !slices.Equal(b.settings, b.scenario.settings):
 		err := b.startNodes(ctx, nodes)
 		return b.longwire, err
 	default:

@@ -68,6 +68,22 @@ func TestFiguresStandBesideThoseOfTheBareLoop(t *testing.T) {
 	require.Contains(t, text.String(), "FAILED: two, longwire: context canceled")
 }
 
+func TestTheMiddleRoundIsShown(t *testing.T) {
+	t.Parallel()
+	round := func(bare, longwire float64) pair {
+		return pair{{{"other", "ms", 1}, {allCPU, "µs", bare}}, {{allCPU, "µs", longwire}}}
+	}
+	found := []pair{round(10, 90), round(10, 30), round(10, 40)}
+	require.Equal(t, round(10, 40), middleOf(found))
+	require.Equal(t, round(5, 20), middleOf([]pair{round(5, 20)}))
+	failed := pair{nil, nil} // of which nothing is known
+	require.Equal(t, round(10, 30), middleOf([]pair{round(10, 40), failed, round(10, 30)}))
+	b := &bench{options: options{measure: 6 * time.Second}, scenario: &scenario{rounds: true}}
+	require.Equal(t, 2*time.Second, b.phase())
+	b.scenario.alone = true
+	require.Equal(t, 6*time.Second, b.phase())
+}
+
 // TestScenariosOnTheBareLoop runs what can be run without a node, briefly: what
 // is sent arrives, and the figures are there.
 func TestScenariosOnTheBareLoop(t *testing.T) {
@@ -81,7 +97,7 @@ func TestScenariosOnTheBareLoop(t *testing.T) {
 		processes: []process{{part: "bare", pid: os.Getpid()}},
 	}
 	w := &world{people: make([]person, strangers+20), groups: []group{{members: 10}, {members: 20}}}
-	b := &bench{options: options{measure: 50 * time.Millisecond}, world: w}
+	b := &bench{options: options{measure: 50 * time.Millisecond}, world: w, scenario: &scenario{}}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for name, run := range map[string]func() ([]figure, error){

@@ -21,6 +21,7 @@ type scenario struct {
 	fresh    bool     // processes must be new
 	restarts bool     // it ends nodes by itself
 	alone    bool     // the bare loop has nothing to compare
+	rounds   bool     // it has no end of its own, so it can be cut in pieces
 	settings []string // of its nodes, beside those of all
 	run      func(ctx context.Context, sys *system) ([]figure, error)
 }
@@ -55,7 +56,7 @@ func (b *bench) scenarios() []scenario {
 	for _, members := range []int{10, 100, 1000} {
 		list = append(list, scenario{
 			name: fmt.Sprintf("group-%d", members), title: fmt.Sprintf("one group to %d streams", members),
-			needs: population{groups: []int{members}},
+			needs: population{groups: []int{members}}, rounds: true,
 			run: func(ctx context.Context, sys *system) ([]figure, error) {
 				return b.group(ctx, sys, members, members, 8)
 			},
@@ -65,7 +66,7 @@ func (b *bench) scenarios() []scenario {
 		name: "large-group", title: "a group of 3,000 members, 20 of them online", needs: population{groups: []int{3000}},
 		run: func(ctx context.Context, sys *system) ([]figure, error) { return b.largeGroup(ctx, sys, 3000, 20) },
 	}, scenario{
-		name: "poll", title: "private messages to 1,000 long-polls, 16 in flight", needs: population{pairs: 1000},
+		name: "poll", title: "private messages to 1,000 long-polls, 16 in flight", needs: population{pairs: 1000}, rounds: true,
 		run: func(ctx context.Context, sys *system) ([]figure, error) { return b.polls(ctx, sys, 1000, 16) },
 	}, scenario{
 		name: "attach", title: "attaching a stream, one after the other", run: b.attach,
@@ -115,7 +116,7 @@ func (b *bench) growth() []scenario {
 		members := 250 * factor
 		list = append(list, scenario{
 			name: fmt.Sprintf("members-%d", factor), title: fmt.Sprintf("growth: a group of %d members, 20 online, 8 in flight", members),
-			needs: population{groups: []int{members}}, fresh: factor == 1,
+			needs: population{groups: []int{members}}, fresh: factor == 1, rounds: true,
 			run: func(ctx context.Context, sys *system) ([]figure, error) { return b.group(ctx, sys, members, 20, 8) },
 		})
 	}
@@ -124,7 +125,7 @@ func (b *bench) growth() []scenario {
 
 func (b *bench) privateScenario(name, title string, nodes, inFlight, pairs int) scenario {
 	return scenario{
-		name: name, title: title, needs: population{pairs: pairs}, nodes: nodes,
+		name: name, title: title, needs: population{pairs: pairs}, nodes: nodes, rounds: true,
 		run: func(ctx context.Context, sys *system) ([]figure, error) { return b.private(ctx, sys, inFlight, pairs) },
 	}
 }
@@ -140,7 +141,7 @@ func (b *bench) measured(ctx context.Context, sys *system, work func() error) (s
 	if b.profiles != "" && len(sys.ops) > 0 {
 		saved = make(chan error, 1)
 		go func() {
-			saved <- b.saveProfile(ctx, sys, fmt.Sprintf("profile?seconds=%d", max(1, int(b.measure.Seconds()))), ".cpu.pprof")
+			saved <- b.saveProfile(ctx, sys, fmt.Sprintf("profile?seconds=%d", max(1, int(b.phase().Seconds()))), ".cpu.pprof")
 		}()
 	}
 	if err := work(); err != nil {
@@ -177,10 +178,13 @@ func (b *bench) saveProfile(ctx context.Context, sys *system, what, suffix strin
 	return errors.Join(err, file.Close())
 }
 
+// allCPU is the figure by which rounds are compared.
+const allCPU = "CPU of all server processes"
+
 // costs tells what the servers spent on each of so many things.
 func costs(each string, spending spending, things int64) []figure {
 	per := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(max(things, 1)) }
-	figures := []figure{{"CPU of all server processes", "µs per " + each, per(spending.all())}}
+	figures := []figure{{allCPU, "µs per " + each, per(spending.all())}}
 	if len(spending) > 1 {
 		for _, part := range []string{"node", "mariadb", "redis"} {
 			if cpu, there := spending[part]; there {

@@ -32,7 +32,7 @@ func (b *bench) private(ctx context.Context, sys *system, inFlight, pairs int) (
 	}
 	defer f.close()
 	l := load{
-		address: sys.sending(), inFlight: inFlight, count: maxMessages, time: b.measure / 3,
+		address: sys.sending(), inFlight: inFlight, count: maxMessages, time: b.phase() / 3,
 		request: func(buffer []byte, n int64) []byte {
 			pair := int(n % int64(pairs))
 			return sys.api.toUser(buffer, 2*pair, 2*pair+1, n)
@@ -43,7 +43,7 @@ func (b *bench) private(ctx context.Context, sys *system, inFlight, pairs int) (
 		return nil, fmt.Errorf("warming up: %w", err)
 	}
 	latency.Store(new(histogram))
-	l.time = b.measure
+	l.time = b.phase()
 	var d driven
 	cost, err := b.measured(ctx, sys, func() (err error) {
 		d, err = drive(ctx, l)
@@ -86,7 +86,7 @@ func (b *bench) group(ctx context.Context, sys *system, members, online, inFligh
 	}
 	defer f.close()
 	l := load{
-		address: sys.sending(), inFlight: inFlight, count: maxDeliveries / int64(online), time: b.measure / 3,
+		address: sys.sending(), inFlight: inFlight, count: maxDeliveries / int64(online), time: b.phase() / 3,
 		request: func(buffer []byte, n int64) []byte { return sys.api.toGroup(buffer, 0, group, n) },
 	}
 	warm, err := drive(ctx, l)
@@ -94,7 +94,7 @@ func (b *bench) group(ctx context.Context, sys *system, members, online, inFligh
 		return nil, fmt.Errorf("warming up: %w", err)
 	}
 	latency.Store(new(histogram))
-	l.time = b.measure
+	l.time = b.phase()
 	var d driven
 	began := now()
 	cost, err := b.measured(ctx, sys, func() (err error) {
@@ -172,7 +172,7 @@ func (b *bench) largeGroup(ctx context.Context, sys *system, members, online int
 	if err := sendUntil(now()+int64(time.Minute), warm); err != nil {
 		return nil, err
 	}
-	cost, err := b.measured(ctx, sys, func() error { return sendUntil(now()+int64(b.measure), most) })
+	cost, err := b.measured(ctx, sys, func() error { return sendUntil(now()+int64(b.phase()), most) })
 	if err != nil {
 		return nil, err
 	}
@@ -210,7 +210,7 @@ func (b *bench) polls(ctx context.Context, sys *system, count, inFlight int) ([]
 		}
 	}
 	l := load{
-		address: sys.sending(), inFlight: inFlight, count: maxMessages, time: b.measure / 3,
+		address: sys.sending(), inFlight: inFlight, count: maxMessages, time: b.phase() / 3,
 		request: func(buffer []byte, n int64) []byte {
 			pair := int(n*37) % count // neighbours in time are none in number
 			return sys.api.toUser(buffer, 2*pair, 2*pair+1, n)
@@ -221,7 +221,7 @@ func (b *bench) polls(ctx context.Context, sys *system, count, inFlight int) ([]
 		return nil, fmt.Errorf("warming up: %w", err)
 	}
 	p.latency.Store(new(histogram))
-	l.time = b.measure
+	l.time = b.phase()
 	var d driven
 	before := p.answers.Load()
 	cost, err := b.measured(ctx, sys, func() (err error) {
