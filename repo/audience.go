@@ -23,6 +23,12 @@ type conversation struct {
 	shownLo, shownHi bool
 }
 
+// settled tells whether all who belong to it find it in a list, so that it
+// appears for nobody with the next message.
+func (c *conversation) settled() bool {
+	return c.kind == chat.KindGroup || c.shownLo && c.shownHi
+}
+
 // inChunk bounds the values in one IN list: well below where MySQL's range
 // optimizer gives up and reads the whole table.
 const inChunk = 1000
@@ -65,53 +71,67 @@ const (
 // audienceCache remembers who belongs to conversations. An entry is good only
 // when its version is that of the locked conversation row: every change of
 // members, friendships, blocks and acceptances raises the version in its own
-// transaction, under the same lock. The zero value is empty and ready.
+// transaction, under the same lock, and so does what takes a conversation out of
+// a user's lists. The zero value is empty and ready.
 type audienceCache struct {
 	mu      sync.Mutex
-	entries map[chat.ID]*chat.Audience // guarded by mu; the audiences are never changed
-	weight  int                        // guarded by mu
+	entries map[chat.ID]*remembered // guarded by mu
+	weight  int                     // guarded by mu
 }
 
-func (a *audienceCache) get(id chat.ID, version int64) *chat.Audience {
+// remembered is an entry of an audienceCache.
+type remembered struct {
+	audience *chat.Audience // never changed
+	settled  bool           // as the conversation was at some time with the audience's version
+}
+
+// get returns the audience of a locked conversation, nil when it is not remembered.
+func (a *audienceCache) get(c *conversation) *chat.Audience {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if known := a.entries[id]; known != nil && known.Version == version {
-		return known
+	known := a.entries[c.id]
+	if known == nil || known.audience.Version != c.version {
+		return nil
+	}
+	known.settled = known.settled || c.settled()
+	return known.audience
+}
+
+// likely returns the audience that a conversation had when it was last locked,
+// nil for one that is not remembered or was not settled. It may have changed
+// since, and then has another version.
+func (a *audienceCache) likely(id chat.ID) *chat.Audience {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if known := a.entries[id]; known != nil && known.settled {
+		return known.audience
 	}
 	return nil
 }
 
-// likely returns the audience that a conversation had when it was last read,
-// nil for one that is not remembered. It may have changed since.
-func (a *audienceCache) likely(id chat.ID) *chat.Audience {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.entries[id]
-}
-
-// put remembers an audience. It must have been read from committed data, under
-// the conversation's lock, by a transaction that changes no audience itself.
-func (a *audienceCache) put(id chat.ID, audience *chat.Audience) {
+// put remembers the audience of a locked conversation. It must have been read
+// from committed data by a transaction that changes no audience itself.
+func (a *audienceCache) put(c *conversation) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.entries == nil {
-		a.entries = make(map[chat.ID]*chat.Audience)
+		a.entries = make(map[chat.ID]*remembered)
 	}
-	a.drop(id)
-	a.weight += len(audience.Members) + audienceWeight
+	a.drop(c.id)
+	a.weight += len(c.audience.Members) + audienceWeight
 	for victim := range a.entries { // in no particular order
 		if a.weight <= maxCachedMembers {
 			break
 		}
 		a.drop(victim)
 	}
-	a.entries[id] = audience
+	a.entries[c.id] = &remembered{audience: c.audience, settled: c.settled()}
 }
 
 // drop forgets an entry; mu is held.
 func (a *audienceCache) drop(id chat.ID) {
 	if known := a.entries[id]; known != nil {
-		a.weight -= len(known.Members) + audienceWeight
+		a.weight -= len(known.audience.Members) + audienceWeight
 		delete(a.entries, id)
 	}
 }
@@ -121,7 +141,7 @@ func (a *audienceCache) drop(id chat.ID) {
 func (a *audienceCache) load(x *conn, conversations map[chat.ID]*conversation) error {
 	var missing map[chat.ID]*conversation
 	for id, c := range conversations {
-		if c.audience = a.get(id, c.version); c.audience != nil {
+		if c.audience = a.get(c); c.audience != nil {
 			continue
 		}
 		if missing == nil {
@@ -135,8 +155,8 @@ func (a *audienceCache) load(x *conn, conversations map[chat.ID]*conversation) e
 	if err := readAudiences(x, missing); err != nil {
 		return err
 	}
-	for id, c := range missing {
-		a.put(id, c.audience)
+	for _, c := range missing {
+		a.put(c)
 	}
 	return nil
 }

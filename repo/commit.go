@@ -21,13 +21,13 @@ func (db *DB) CommitMessages(ctx context.Context, messages []chat.Outgoing) ([]c
 		return nil, chat.Announcement{}, nil
 	}
 	var b *batch
-	lookUp, foresee := db.replayed.lately(), !db.misjudged.lately()
+	lookUp, ahead := db.replayed.lately(), !db.misjudged.lately()
 	err := db.transactJoined(ctx, func(x *conn) error {
 		b = &batch{x: x, db: db, lookUp: lookUp, out: messages, outcomes: make([]chat.Outcome, len(messages))}
-		if foresee && x.joins && !lookUp {
-			b.raised = foreseen(messages, &db.audiences)
+		if ahead && x.joins && !lookUp {
+			b.foreseen = foresee(messages, &db.audiences)
 		}
-		lookUp, foresee = true, false // when this run fails, that may be why
+		lookUp, ahead = true, false // when this run fails, that may be why
 		return b.commit()
 	})
 	if err != nil {
@@ -48,8 +48,8 @@ type batch struct {
 	replays       map[messageKey]stored     // what is stored under the messages' keys
 	accepted      []accepted
 	appearing     []appearance
-	raised        []raise   // heads that are raised before it is known that they must be, see foreseen
-	text          statement // memory for one statement after the other
+	foreseen      *foresight // what is done before it is known that it has to be; nil = nothing
+	text          statement  // memory for one statement after the other
 
 	outcomes     []chat.Outcome
 	announcement chat.Announcement
@@ -92,15 +92,7 @@ func (a *accepted) plain() bool {
 // twin in the same conversation has committed or waits for us.
 func (b *batch) commit() error {
 	b.replays = make(map[messageKey]stored)
-	queries := b.lock()
-	if b.lookUp {
-		queries = append(queries, b.findReplays()...)
-	}
-	queries = append(queries, raiseQueries(b.x, b.raised)...)
-	if err := b.x.eachOf(queries); err != nil {
-		return err
-	}
-	if err := b.db.audiences.load(b.x, b.conversations); err != nil {
+	if err := b.lock(); err != nil {
 		return err
 	}
 	for i := range b.out {
@@ -108,7 +100,10 @@ func (b *batch) commit() error {
 			return err
 		}
 	}
-	if len(b.accepted) == 0 && b.raised == nil {
+	if b.foreseen != nil && len(b.accepted) < len(b.out) {
+		return b.misjudged()
+	}
+	if len(b.accepted) == 0 {
 		return nil
 	}
 	err := b.write()
@@ -137,8 +132,10 @@ func (b *batch) write() error {
 	if err := b.insertMentions(); err != nil {
 		return err
 	}
-	if err := b.updateConversations(); err != nil {
-		return err
+	if b.foreseen == nil {
+		if err := b.updateConversations(); err != nil {
+			return err
+		}
 	}
 	if err := b.introduce(); err != nil {
 		return err
@@ -168,8 +165,9 @@ func (b *batch) write() error {
 	return writeInboxRows(b.x, &b.text, rows, deliveries)
 }
 
-// lock locks the conversations of the batch, ascending.
-func (b *batch) lock() []query {
+// lock locks the conversations of the batch, ascending, and learns who belongs
+// to them.
+func (b *batch) lock() error {
 	ids := make([]chat.ID, 0, len(b.out))
 	for i := range b.out {
 		ids = append(ids, b.out[i].ConversationID)
@@ -177,7 +175,22 @@ func (b *batch) lock() []query {
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
 	b.conversations = make(map[chat.ID]*conversation, len(ids))
-	return lockQueries(b.x, ids, func(c *conversation) { b.conversations[c.id] = c })
+	found := func(c *conversation) { b.conversations[c.id] = c }
+	if b.foreseen != nil {
+		err := b.x.eachOf(b.foreseen.advanceAhead(b.x, found))
+		if err == nil && len(b.conversations) < len(ids) {
+			err = b.misjudged()
+		}
+		return err
+	}
+	queries := lockQueries(b.x, ids, found)
+	if b.lookUp {
+		queries = append(queries, b.findReplays()...)
+	}
+	if err := b.x.eachOf(queries); err != nil {
+		return err
+	}
+	return b.db.audiences.load(b.x, b.conversations)
 }
 
 // replayChunk bounds the alternatives in one WHERE clause.
@@ -371,6 +384,15 @@ func (b *batch) updateConversations() error {
 		n++
 	}
 	return b.x.later(b.text.sql(b.x.dialect.replaceLastSeq))
+}
+
+// raiseHeads raises the heads for sorted rows, unless that was done ahead.
+func (b *batch) raiseHeads(rows []inboxRow) ([]raise, error) {
+	if b.foreseen != nil {
+		return b.foreseen.raises, nil
+	}
+	raises := raisesFor(len(rows), func(i int) chat.ID { return rows[i].user })
+	return raises, b.x.eachOf(raiseQueries(b.x, raises))
 }
 
 // inboxRows returns a row for each member and message.

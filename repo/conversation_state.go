@@ -31,17 +31,18 @@ func (t *tx) SetState(conversation, user chat.ID, state chat.StoredState, at cha
 		return err
 	}
 	folder, keptUntil := folderList, chat.Time(0)
+	leaves := 0 // 1: the next message makes it appear again, which the audiences that are remembered do not know
 	switch {
 	case !state.Shown(at):
-		folder = folderNone
+		folder, leaves = folderNone, 1
 	case state.Archived(at):
 		folder, keptUntil = folderArchived, state.MutedUntil
 	}
 	_, err = t.exec("UPDATE conversation SET"+
 		" lo_folder = CASE WHEN user_lo = ? THEN ? ELSE lo_folder END, lo_kept_until = CASE WHEN user_lo = ? THEN ? ELSE lo_kept_until END,"+
-		" hi_folder = CASE WHEN user_hi = ? THEN ? ELSE hi_folder END, hi_kept_until = CASE WHEN user_hi = ? THEN ? ELSE hi_kept_until END"+
-		" WHERE id = ? AND user_lo IS NOT NULL",
-		user, folder, user, keptUntil, user, folder, user, keptUntil, conversation)
+		" hi_folder = CASE WHEN user_hi = ? THEN ? ELSE hi_folder END, hi_kept_until = CASE WHEN user_hi = ? THEN ? ELSE hi_kept_until END,"+
+		" audience_version = audience_version + ? WHERE id = ? AND user_lo IS NOT NULL",
+		user, folder, user, keptUntil, user, folder, user, keptUntil, leaves, conversation)
 	return err
 }
 

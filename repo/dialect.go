@@ -10,6 +10,7 @@ type dialect struct {
 	forUpdate string
 	// The ends of INSERTs into tables whose row may be there already.
 	addToHead       string // inbox_head: add to seq
+	addToLastSeq    string // conversation: add to last_seq, else as replaceLastSeq; empty where nothing is raised ahead
 	replaceLastSeq  string // conversation: take over last_seq and last_activity_at, and put it where both users find it
 	replaceReadMark string // read_position: take over read_seq
 	laterLastSeen   string // last_seen: take over at if it is later
@@ -45,6 +46,11 @@ var mysqlDialect = dialect{
 	forUpdate: " FOR UPDATE",
 	// VALUES() is deprecated in MySQL, but what replaces it is unknown to MariaDB.
 	addToHead: " ON DUPLICATE KEY UPDATE seq = seq + VALUES(seq)",
+	// GREATEST is said again because whether an assignment sees those before it is nothing to rely on.
+	addToLastSeq: " ON DUPLICATE KEY UPDATE last_seq = last_seq + VALUES(last_seq), last_activity_at = GREATEST(last_activity_at, VALUES(last_activity_at))," +
+		" listed_at = CASE WHEN user_lo IS NULL THEN NULL ELSE GREATEST(last_activity_at, VALUES(last_activity_at)) END," +
+		" lo_folder = CASE WHEN lo_kept_until > GREATEST(last_activity_at, VALUES(last_activity_at)) THEN lo_folder ELSE 1 END," +
+		" hi_folder = CASE WHEN hi_kept_until > GREATEST(last_activity_at, VALUES(last_activity_at)) THEN hi_folder ELSE 1 END",
 	replaceLastSeq: " ON DUPLICATE KEY UPDATE last_seq = VALUES(last_seq), last_activity_at = VALUES(last_activity_at)," +
 		" listed_at = CASE WHEN user_lo IS NULL THEN NULL ELSE VALUES(last_activity_at) END," +
 		" lo_folder = CASE WHEN lo_kept_until > VALUES(last_activity_at) THEN lo_folder ELSE 1 END," +

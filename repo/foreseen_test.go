@@ -109,9 +109,8 @@ func TestMisjudgedBatchLeavesNoTrace(t *testing.T) {
 		},
 		{
 			name: "the conversation appears for one of its users",
-			change: func(w, _ *world, ab, _ chat.ID, _ []chat.ID) {
-				_, err := w.Pool().ExecContext(w.t.Context(), "UPDATE conversation SET lo_folder = 0 WHERE id = ?", ab)
-				require.NoError(w.t, err)
+			change: func(_, other *world, ab, _ chat.ID, users []chat.ID) {
+				other.set(ab, users[a], func(s *chat.StoredState) { s.ClearedSeq = 1 })
 			},
 			taken: []bool{true, true}, events: [4]int{3, 2, 1, 0},
 		},

@@ -101,10 +101,16 @@ func TestCachesAreBounded(t *testing.T) {
 	var audiences audienceCache
 	members := make([]chat.ID, maxCachedMembers/8)
 	for i := range chat.ID(100) {
-		audiences.put(i, &chat.Audience{Version: int64(i), Members: members})
+		c := conversation{id: i, version: int64(i), audience: &chat.Audience{Version: int64(i), Members: members}}
+		audiences.put(&c)
 		require.LessOrEqual(t, audiences.weight, maxCachedMembers)
-		require.NotNil(t, audiences.get(i, int64(i)))
-		require.Nil(t, audiences.get(i, int64(i+1)), "another version is another audience")
+		require.NotNil(t, audiences.get(&c))
+		require.Nil(t, audiences.likely(i), "not settled")
+		c.shownLo, c.shownHi = true, true
+		require.NotNil(t, audiences.get(&c))
+		require.NotNil(t, audiences.likely(i))
+		c.version++
+		require.Nil(t, audiences.get(&c), "another version is another audience")
 	}
 	assert.Len(t, audiences.entries, 7)
 	var pairs pairCache
