@@ -168,7 +168,11 @@ func (w *chaosWorld) auditInbox(ctx context.Context, i int) {
 				w.violate("%s: readers did not get the event at %d, and the inbox has it: %s", p.name(), seq, event.text)
 			}
 		}
-		cursor, more = result.Cursor, result.HasMore || len(result.Events) > 0
+		cursor, more = result.Cursor, len(result.Events) > 0
+		if result.HasMore && !more {
+			w.violate("%s: a new reading: there is more after %d, and nothing comes", p.name(), at)
+			return
+		}
 	}
 	if head := p.head(); at != head {
 		w.violate("%s: a new reading ends at %d, and readers were at %d", p.name(), at, head)
@@ -194,7 +198,10 @@ func (w *chaosWorld) auditHistory(ctx context.Context, i int) (all []client.Mess
 			}
 			all = append(all, m)
 		}
-		more = part.HasMoreAfter
+		if more = part.HasMoreAfter; more && len(part.Items) == 0 {
+			w.violate("history of %s: there is more after %d, and nothing comes", id, len(all))
+			return all
+		}
 	}
 	w.mu.Lock()
 	acked := append([]*chaosSend(nil), w.acked[id]...)

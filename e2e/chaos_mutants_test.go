@@ -56,7 +56,14 @@ var plantedBugs = []struct {
 	},
 	{
 		name: "a change of members is not noticed", faults: 0,
-		edits: []edit{{"repo/audience.go", "known != nil && known.Version == version", "known != nil"}},
+		edits: []edit{
+			{"repo/audience.go", "known == nil || known.audience.Version != c.version", "known == nil"},
+			{"repo/foreseen.go", "known && chunk[i].audience.Version == c.version", "known"},
+		},
+	},
+	{
+		name: "seqs are given ahead and nothing comes of it", faults: 0,
+		edits: []edit{{"repo/commit.go", "len(b.accepted) < len(b.out)", "len(b.accepted) > 0 && len(b.accepted) < len(b.out)"}},
 	},
 }
 
