@@ -64,12 +64,9 @@ func (w *chaosWorld) ask(ctx context.Context, rng *rand.Rand, method, path, toke
 	}
 }
 
-// auditPatience is how long is asked again for what must be there, when nothing is broken any more.
-const auditPatience = 10 * time.Second
-
 // get asks for something and decodes it; what cannot be had is a violation.
 func (w *chaosWorld) get(ctx context.Context, rng *rand.Rand, p *chaosPerson, path string, into any) bool {
-	limited, cancel := context.WithTimeout(ctx, auditPatience)
+	limited, cancel := context.WithTimeout(ctx, liveness)
 	defer cancel()
 	status, _, answer, _ := w.ask(limited, rng, http.MethodGet, path, p.token, "", "")
 	if status != http.StatusOK {
