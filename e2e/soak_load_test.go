@@ -39,8 +39,9 @@ type soak struct {
 	acked    map[string]map[int64]string // body by conversation and seq; guarded by mu
 	problems []string                    // guarded by mu
 
-	moments []moment // owned by sample until the load has ended
-	rows    []string // what came of comparing them
+	hashing sync.Mutex // held while a password is hashed, which takes more memory than all the rest, and while sample looks
+	moments []moment   // owned by sample until the load has ended
+	rows    []string   // what came of comparing them
 }
 
 func newSoakTransport() *http.Transport {
@@ -175,7 +176,9 @@ func dawdler(ctx context.Context, address string) (net.Conn, error) {
 // registerAndLeave lets people come who look, and log out; their streams must end.
 func (s *soak) registerAndLeave(ctx context.Context) {
 	for n := 0; nap(ctx, time.Second+rand.N(time.Second)); n++ {
+		s.hashing.Lock()
 		p := s.register(ctx, n)
+		s.hashing.Unlock()
 		if p == nil {
 			continue
 		}
@@ -221,26 +224,33 @@ func soakSeries(nodes int) []string {
 // sample looks at everything again and again.
 func (s *soak) sample(ctx context.Context, every time.Duration) {
 	for nap(ctx, every) {
-		m := moment{at: time.Now(), left: s.left.Load(), values: map[string]float64{}}
-		var err error
-		if m.values["redis"], err = s.redis.memory(); err != nil {
-			s.failed(ctx, "looking at Redis", err)
+		m, err := s.lookAround(ctx)
+		if err != nil {
+			s.failed(ctx, "looking at Redis and the nodes", err)
 			continue
 		}
-		for n := range s.d.nodes {
-			v, err := s.look(ctx, n)
-			if err != nil {
-				s.failed(ctx, "looking at a node", err)
-				break
-			}
-			for kind, value := range map[string]float64{"heap": v.heap, "resident": v.resident, "goroutines": v.goroutines, "descriptors": v.descriptors} {
-				m.values[fmt.Sprintf("%s of node %d", kind, n)] = value
-			}
+		s.moments = append(s.moments, m)
+	}
+}
+
+// lookAround looks at everything once, while nobody registers.
+func (s *soak) lookAround(ctx context.Context) (m moment, err error) {
+	s.hashing.Lock()
+	defer s.hashing.Unlock()
+	m = moment{at: time.Now(), left: s.left.Load(), values: map[string]float64{}}
+	if m.values["redis"], err = s.redis.memory(); err != nil {
+		return moment{}, err
+	}
+	for n := range s.d.nodes {
+		v, err := s.look(ctx, n)
+		if err != nil {
+			return moment{}, err
 		}
-		if len(m.values) == len(soakSeries(len(s.d.nodes))) {
-			s.moments = append(s.moments, m)
+		for kind, value := range map[string]float64{"heap": v.heap, "resident": v.resident, "goroutines": v.goroutines, "descriptors": v.descriptors} {
+			m.values[fmt.Sprintf("%s of node %d", kind, n)] = value
 		}
 	}
+	return m, nil
 }
 
 // look collects a node's garbage and reads what it has then.

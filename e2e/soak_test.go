@@ -197,7 +197,7 @@ var growth = map[string]struct {
 // keptOfLeavers is what Redis keeps, for minutes, of each who came and left: a warm stream, where they were, and what they spent.
 const keptOfLeavers = 6 << 10
 
-// flat compares the medians (of the heap, the lowest) of the middle with those of the end: of ten minutes, minutes 3 to 5 with 8 to 10.
+// flat compares the medians of the middle with those of the end: of ten minutes, minutes 3 to 5 with 8 to 10.
 func (s *soak) flat(began time.Time) {
 	s.t.Helper()
 	span := func(from, to float64) (part []moment) {
@@ -215,11 +215,7 @@ func (s *soak) flat(began time.Time) {
 	var rows []string
 	for _, name := range soakSeries(len(s.d.nodes)) {
 		kind, _, _ := strings.Cut(name, " ")
-		typical := medianOf
-		if kind == "heap" {
-			typical = lowestOf // a password that is being hashed takes more than all the rest
-		}
-		was, is := typical(middle, name), typical(end, name)
+		was, is := medianOf(middle, name), medianOf(end, name)
 		most := was*(1+growth[kind].share) + growth[kind].allows
 		if kind == "redis" {
 			most += left * keptOfLeavers
@@ -230,23 +226,19 @@ func (s *soak) flat(began time.Time) {
 	s.rows = rows
 }
 
-func medianOf(moments []moment, name string) float64 { return sorted(moments, name)[len(moments)/2] }
-
-func lowestOf(moments []moment, name string) float64 { return sorted(moments, name)[0] }
-
-func sorted(moments []moment, name string) []float64 {
+func medianOf(moments []moment, name string) float64 {
 	values := make([]float64, len(moments))
 	for i, m := range moments {
 		values[i] = m.values[name]
 	}
 	slices.Sort(values)
-	return values
+	return values[len(values)/2]
 }
 
 func (s *soak) report(before, after []vitals) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nsoak: %s, %d people who stay\n", *soakTime, len(s.people))
-	fmt.Fprintf(&b, "  %d messages acknowledged, %d events at those who stay\n", s.sent.Load(), s.delivered())
+	fmt.Fprintf(&b, "  %d messages acknowledged, %d events at those who stay; looked at %d times\n", s.sent.Load(), s.delivered(), len(s.moments))
 	fmt.Fprintf(&b, "  %d readers came and were cut, %d of them long-polls; %d that hardly read; %d people registered and left\n",
 		s.cut.Load(), s.polled.Load(), s.dawdled.Load(), s.left.Load())
 	fmt.Fprintf(&b, "  %-24s %14s %14s %14s\n%s\n", "median of", "middle", "end", "bound", strings.Join(s.rows, "\n"))
