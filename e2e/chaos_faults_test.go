@@ -123,6 +123,36 @@ func redisFor(broken, mended string) func(context.Context, *strike) error {
 	}
 }
 
+// failover promotes a replica that nothing came to for a while. The old Redis is killed before; but when one node is late, it goes on
+// with the old one for as long again.
+func (s *strike) failover(ctx context.Context, late *chaosNode) error {
+	old := s.redis
+	replica, err := old.replica(ctx)
+	if err != nil {
+		return err
+	}
+	replica.upstream.turn(relayHoles)
+	s.hold(ctx) // what is written now is lost
+	if late == nil {
+		old.kill()
+	}
+	if err := replica.promote(); err != nil {
+		return err
+	}
+	s.redis = replica
+	for _, n := range s.nodes {
+		if n != late {
+			n.toRedis.lead(replica.address())
+		}
+	}
+	if late != nil {
+		s.hold(ctx)
+		late.toRedis.lead(replica.address())
+		old.kill()
+	}
+	return nil
+}
+
 func pause(ctx context.Context, s *strike, p *process) {
 	p.signal(syscall.SIGSTOP)
 	defer p.signal(syscall.SIGCONT)
@@ -149,6 +179,12 @@ var chaosFaults = []chaosFault{
 			return err
 		}
 		return s.redis.forget()
+	}},
+	{name: "redis: killed, a replica without the last writes promoted", hurts: "redis", least: time.Second, most: 3 * time.Second, strike: func(ctx context.Context, s *strike) error {
+		return s.failover(ctx, nil)
+	}},
+	{name: "redis: a replica promoted, one node stays with the old one", hurts: "redis", least: time.Second, most: 4 * time.Second, strike: func(ctx context.Context, s *strike) error {
+		return s.failover(ctx, s.nodes[s.rng.IntN(len(s.nodes))])
 	}},
 	{name: "redis: emptied", hurts: "redis", strike: redisSays(false, "FLUSHALL")},
 	{name: "redis: emptied again and again", hurts: "redis", least: time.Second, most: 3 * time.Second, strike: redisSays(true, "FLUSHALL")},

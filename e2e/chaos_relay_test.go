@@ -10,7 +10,7 @@ import (
 // relay is a cable between two programs: it can be cut, slowed, and made to take everything and bring nothing.
 type relay struct {
 	listener net.Listener
-	target   string
+	target   atomic.Value // string
 	delay    atomic.Int64 // nanoseconds for each piece of what goes through
 	mode     atomic.Int32
 
@@ -48,7 +48,8 @@ func newRelay(target string) (*relay, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &relay{listener: listener, target: target, pairs: map[*pair]struct{}{}}
+	r := &relay{listener: listener, pairs: map[*pair]struct{}{}}
+	r.target.Store(target)
 	go r.accept()
 	return r, nil
 }
@@ -73,7 +74,7 @@ func (r *relay) accept() {
 func (r *relay) join(near net.Conn) {
 	p := &pair{near: near, closed: make(chan struct{})}
 	if r.mode.Load() != relayHoles {
-		far, err := net.DialTimeout("tcp", r.target, 5*time.Second)
+		far, err := net.DialTimeout("tcp", r.target.Load().(string), 5*time.Second)
 		if err != nil {
 			_ = near.Close()
 			return
@@ -147,6 +148,12 @@ func (r *relay) turn(mode int32) {
 	if was := r.mode.Swap(mode); was == relayHoles || mode == relayRefuses {
 		r.cut()
 	}
+}
+
+// lead is what a failover does to a cable: it ends somewhere else.
+func (r *relay) lead(target string) {
+	r.target.Store(target)
+	r.cut()
 }
 
 func (r *relay) close() {

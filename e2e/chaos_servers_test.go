@@ -192,18 +192,59 @@ func (m *chaosMySQL) dsn(address string) string {
 // chaosRedis is a Redis of its own.
 type chaosRedis struct {
 	chaosServer
+
+	upstream *relay // from a replica to whom it follows
 }
 
 func newRedis(ctx context.Context, dir string) (*chaosRedis, error) {
-	r := &chaosRedis{chaosServer{port: freePort(), dir: dir, output: &log{}, program: os.Getenv("TEST_REDIS_SERVER")}}
+	r := &chaosRedis{chaosServer: chaosServer{port: freePort(), dir: dir, output: &log{}, program: os.Getenv("TEST_REDIS_SERVER")}}
 	if r.program == "" {
 		var err error
 		if r.program, err = where("redis-server", "valkey-server"); err != nil {
 			return nil, err
 		}
 	}
-	r.args = []string{"--bind", "127.0.0.1", "--port", r.port, "--save", "", "--appendonly", "no", "--dir", dir, "--dbfilename", "dump.rdb"}
+	r.args = redisArguments(r.port, dir)
 	return r, r.up(ctx)
+}
+
+func redisArguments(port, dir string) []string {
+	return []string{
+		"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", dir, "--dbfilename", "dump.rdb",
+		"--repl-diskless-sync-delay", "0",
+	}
+}
+
+// replica starts another Redis that follows this one and returns when it has everything.
+func (r *chaosRedis) replica(ctx context.Context) (*chaosRedis, error) {
+	upstream, err := newRelay(r.address())
+	if err != nil {
+		return nil, err
+	}
+	host, port, err := net.SplitHostPort(upstream.address())
+	if err != nil {
+		return nil, err
+	}
+	other := &chaosRedis{chaosServer: r.chaosServer, upstream: upstream}
+	other.port = freePort()
+	other.args = append(redisArguments(other.port, other.dir), "--replicaof", host+" "+port)
+	if err := other.up(ctx); err != nil {
+		return nil, err
+	}
+	return other, other.await(ctx, func() error {
+		status, err := other.info("replication", "master_link_status")
+		if err == nil && status != "up" {
+			err = errors.New("it does not have everything yet")
+		}
+		return err
+	})
+}
+
+// promote makes a replica a Redis like any other, also when it starts again.
+func (r *chaosRedis) promote() error {
+	r.upstream.close()
+	r.args = redisArguments(r.port, r.dir)
+	return errors.Join(r.do("REPLICAOF NO ONE", "+OK"), r.forget())
 }
 
 // up starts Redis with what is in its file, which is nothing unless it was told to save, and returns when it answers.
@@ -239,6 +280,26 @@ func (r *chaosRedis) do(command, want string) error {
 		err = fmt.Errorf("redis: %s: %s", command, line)
 	}
 	return err
+}
+
+// info returns one of the things that Redis tells of itself.
+func (r *chaosRedis) info(section, name string) (string, error) {
+	connection, err := net.DialTimeout("tcp", r.address(), 2*time.Second)
+	if err != nil {
+		return "", err
+	}
+	defer connection.Close()
+	_ = connection.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := fmt.Fprintf(connection, "INFO %s\r\n", section); err != nil {
+		return "", err
+	}
+	lines := bufio.NewScanner(connection)
+	for lines.Scan() {
+		if value, found := strings.CutPrefix(lines.Text(), name+":"); found {
+			return value, nil
+		}
+	}
+	return "", errors.Join(fmt.Errorf("redis does not tell its %s", name), lines.Err())
 }
 
 func (r *chaosRedis) address() string { return "127.0.0.1:" + r.port }

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -298,20 +297,9 @@ func (s *soak) fetch(ctx context.Context, address string) (string, error) {
 
 // memory returns what Redis uses, in bytes.
 func (r *chaosRedis) memory() (float64, error) {
-	connection, err := net.DialTimeout("tcp", r.address(), 2*time.Second)
+	used, err := r.info("memory", "used_memory")
 	if err != nil {
 		return 0, err
 	}
-	defer connection.Close()
-	_ = connection.SetDeadline(time.Now().Add(10 * time.Second))
-	if _, err := fmt.Fprint(connection, "INFO memory\r\n"); err != nil {
-		return 0, err
-	}
-	lines := bufio.NewScanner(connection)
-	for lines.Scan() {
-		if value, found := strings.CutPrefix(lines.Text(), "used_memory:"); found {
-			return strconv.ParseFloat(value, 64)
-		}
-	}
-	return 0, errors.Join(errors.New("redis does not tell what it uses"), lines.Err())
+	return strconv.ParseFloat(used, 64)
 }

@@ -61,7 +61,7 @@ func TestQuietStreamHasAHeartbeatWithItsPosition(t *testing.T) {
 }
 
 func TestDrain(t *testing.T) {
-	onFresh(t, settings{"SHUTDOWN_GRACE": "2s"}, func(t *testing.T, d *deployment) {
+	onFresh(t, settings{"SHUTDOWN_GRACE": "4s"}, func(t *testing.T, d *deployment) {
 		people := d.people(t, "alice", "bob", "carol")
 		alice, bob, carol := people[0], people[1], people[2]
 		befriend(t, alice, bob)
@@ -86,7 +86,7 @@ func TestDrain(t *testing.T) {
 			select {
 			case got := <-polls:
 				assert.Equal(t, http.StatusOK, got.status, "%s", got.body)
-				assert.Less(t, time.Since(draining), 1500*time.Millisecond, "a poll is answered at once")
+				assert.Less(t, time.Since(draining), 3*time.Second, "a poll is answered at once")
 			case <-time.NewTimer(patience).C:
 				require.FailNow(t, "a poll was never answered")
 			}
@@ -98,7 +98,7 @@ func TestDrain(t *testing.T) {
 		code, err := d.node(0).terminate()
 		require.NoError(t, err)
 		assert.Zero(t, code)
-		assert.Less(t, time.Since(draining), 10*time.Second)
+		assert.Less(t, time.Since(draining), 20*time.Second)
 		sending.stop()
 
 		require.NoError(t, d.node(0).start())
