@@ -90,17 +90,7 @@ func (f *foresight) advanceAhead(x *conn, found func(c *conversation)) []query {
 			}
 			return nil
 		}
-		const columns = "id, last_seq, last_activity_at, audience_version"
-		if x.returns {
-			q.sql(" RETURNING " + columns)
-		} else {
-			q.before, q.statement = q.statement, statement{}
-			q.sql("SELECT " + columns + " FROM conversation WHERE id IN (")
-			for i, a := range chunk {
-				q.comma(i).id(a.id)
-			}
-			q.sql(")")
-		}
+		q.returning(x, "id, last_seq, last_activity_at, audience_version", "conversation", len(chunk), func(i int) chat.ID { return chunk[i].id })
 		queries = append(queries, q)
 	}
 	return append(queries, raiseQueries(x, f.raises)...)

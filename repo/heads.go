@@ -75,16 +75,7 @@ func raiseQueries(x *conn, raises []raise) []query {
 			chunk[i].seq = seq
 			return nil
 		}
-		if x.returns {
-			q.sql(" RETURNING user_id, seq")
-		} else {
-			q.before, q.statement = q.statement, statement{}
-			q.sql("SELECT user_id, seq FROM inbox_head WHERE user_id IN (")
-			for i, r := range chunk {
-				q.comma(i).id(r.user)
-			}
-			q.sql(")")
-		}
+		q.returning(x, "user_id, seq", "inbox_head", len(chunk), func(i int) chat.ID { return chunk[i].user })
 		queries = append(queries, q)
 	}
 	return queries

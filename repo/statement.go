@@ -3,6 +3,7 @@ package repo
 import (
 	"encoding/hex"
 	"strconv"
+	"strings"
 
 	"longwire/chat"
 )
@@ -123,6 +124,23 @@ type query struct {
 
 	before statement // goes right before it and has no rows; empty = none
 	scan   func(r row) error
+}
+
+// returning lets a query that writes n rows hand them over: as part of the
+// statement where the database can, else by another one behind it. The first of
+// columns is the key; id is that of the ith row.
+func (q *query) returning(x *conn, columns, table string, n int, id func(i int) chat.ID) {
+	if x.returns {
+		q.sql(" RETURNING ").sql(columns)
+		return
+	}
+	q.before, q.statement = q.statement, statement{}
+	key, _, _ := strings.Cut(columns, ",")
+	q.sql("SELECT ").sql(columns).sql(" FROM ").sql(table).sql(" WHERE ").sql(key).sql(" IN (")
+	for i := range n {
+		q.comma(i).id(id(i))
+	}
+	q.sql(")")
 }
 
 func (s *statement) exec(c *conn) error {
