@@ -61,8 +61,9 @@ func (a *announcer) enqueue(x chat.Announcement) {
 	if len(x.Forgotten) > 0 {
 		a.forget(x.Forgotten)
 	}
-	// What is to be forgotten is rare and small, and must not be dropped.
-	full := a.weight > 0 && a.weight+weight > a.hub.cfg.QueueMemory && len(x.Forgotten) == 0
+	// What is to be forgotten and which sessions have ended is rare and small,
+	// and must not be dropped.
+	full := a.weight > 0 && a.weight+weight > a.hub.cfg.QueueMemory && len(x.Forgotten) == 0 && len(x.EndedSessions) == 0
 	began := full && !a.full
 	a.full = full
 	if full {
@@ -163,6 +164,7 @@ func (a *announcer) take() (b batch, more bool) {
 		b.EndedSessions = append(b.EndedSessions, x.EndedSessions...)
 		b.Forgotten = append(b.Forgotten, x.Forgotten...)
 	}
+	clear(a.queue[:n]) // what was handed over is not kept by what waits behind it
 	if n == len(a.queue) {
 		a.queue = nil
 		b.settling, a.settling = a.settling, nil

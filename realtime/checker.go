@@ -116,6 +116,7 @@ func (c *checker) compare(ctx context.Context, users []chat.ID, batch []*inbox) 
 			c.hub.metrics.headsBehind.Inc()
 			// Most likely the registry has lost the user, or this node.
 			c.hub.registry.forget()
+			b.unregister()
 			c.hub.registry.renew(b.user)
 		}
 	}

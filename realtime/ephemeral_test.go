@@ -250,3 +250,17 @@ func TestEphemeralFramesHoldEachBodyOnceAndOnlyWhatConcernsTheNode(t *testing.T)
 	one.Users = []chat.ID{1}
 	require.Equal(t, &frame{kind: frameEphemeral, ephemerals: []chat.Ephemeral{one}}, frames["b"])
 }
+
+// What passed by an inbox is not counted any more when the inbox is gone.
+func TestWhatPassedByAnInboxGoesWithIt(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, "a", embeddedRedis(t), newMemorySource(randomEpoch()), func(c *Config) {
+		c.Linger, c.PresenceGrace = 100*time.Millisecond, -1
+	})
+	s := n.attach(streamOf(alice))
+	n.Tell(chat.Ephemeral{Topic: chat.EphemeralTopic{Conversation: 7, User: bob}, At: 1, Body: chat.Body(`"type":"typing"}`), Users: []chat.ID{alice}})
+	require.Positive(t, n.passed.Load())
+	s.Close()
+	eventually(t, func() bool { return n.lookup(alice) == nil }, "the inbox goes")
+	eventually(t, func() bool { return n.passed.Load() == 0 }, "and what passed by")
+}

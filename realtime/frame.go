@@ -36,7 +36,7 @@ const (
 	frameProbe                          // to oneself
 	frameLost                           // to all: announcements were lost, look at the database
 	frameEphemeral                      // to one node: this is for who is connected, and kept nowhere
-	frameForgotten                      // to one node: copies of these inboxes are not to be believed
+	frameForgotten                      // to all: copies of these inboxes are not to be believed
 )
 
 const frameVersion = 1

@@ -40,6 +40,7 @@ func (a *announcer) store(ctx context.Context, e *era, b batch) (targets, error)
 	h := a.hub
 	users := make(targets, len(b.Deliveries))
 	entries := make([]*redis.StringCmd, 0, len(b.Deliveries))
+	shown := h.registry.shown.Load()
 	pipe := h.rdb.Pipeline()
 	presence := pipe.HGetAll(ctx, e.presenceKey())
 	for _, d := range b.Deliveries {
@@ -74,6 +75,11 @@ func (a *announcer) store(ctx context.Context, e *era, b batch) (targets, error)
 	if presence.Err() != nil {
 		a.lose(lostRegistry, len(b.Deliveries))
 		return nil, errors.Join(err, presence.Err())
+	}
+	if _, there := presence.Val()[h.cfg.Node]; shown && !there {
+		// It was emptied, or is another one than before: nobody finds anybody.
+		a.lose(lostRegistry, max(len(b.Deliveries), 1))
+		h.unregistered()
 	}
 	asked := a.peers
 	a.peers = h.hasPeers(presence.Val())
@@ -205,9 +211,9 @@ func (a *announcer) publish(ctx context.Context, e *era, b batch, users targets)
 	pipe := h.rdb.Pipeline()
 	var published []*redis.IntCmd
 	deliveries := 0
-	for node, forgotten := range forgottenByNode(b, users) {
-		f := frame{kind: frameForgotten, forgotten: forgotten}
-		published = append(published, pipe.Publish(ctx, e.nodeChannel(node), f.encode()))
+	if len(b.Forgotten) > 0 { // to all: who has whom is something that Redis may have lost
+		f := frame{kind: frameForgotten, forgotten: b.Forgotten}
+		published = append(published, pipe.Publish(ctx, e.everyChannel(), f.encode()))
 	}
 	for node, frames := range framesByNode(b, users) {
 		for _, f := range frames {
@@ -264,24 +270,6 @@ func framesByNode(b batch, users targets) map[string][]*frame {
 		frames[node] = builder.frames
 	}
 	return frames
-}
-
-// forgottenByNode returns what each node must forget.
-func forgottenByNode(b batch, users targets) map[string][]chat.Forgotten {
-	var byNode map[string][]chat.Forgotten
-	for _, f := range b.Forgotten {
-		user := users[f.User]
-		if user == nil {
-			continue
-		}
-		for _, node := range user.nodes {
-			if byNode == nil {
-				byNode = map[string][]chat.Forgotten{}
-			}
-			byNode[node] = append(byNode[node], f)
-		}
-	}
-	return byNode
 }
 
 // frameBuilder collects what one node must hear.

@@ -220,6 +220,20 @@ func (h *Hub) distrustAll() {
 	h.checker.now()
 }
 
+// unregistered is for when Redis may have lost who is where: all are registered
+// anew, and each inbox is compared with the database once more when it is, for
+// what was announced until then did not find this node.
+func (h *Hub) unregistered() {
+	h.registry.forget()
+	h.registry.lostAt.Store(int64(h.now()))
+	inboxes := h.all(nil)
+	for _, b := range inboxes {
+		b.unregister()
+	}
+	h.distrustAll()
+	h.registry.renewAll(inboxes)
+}
+
 // endSession ends the local streams of a user's session.
 func (h *Hub) endSession(ref chat.SessionRef) {
 	h.cfg.OnSessionEnded(ref.Session)

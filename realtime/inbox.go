@@ -62,13 +62,6 @@ func (b *inbox) forgot() {
 	}
 }
 
-// forgottenSeq is before which seq copies of events are not to be believed.
-func (b *inbox) forgottenSeq() int64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.forgotten
-}
-
 // cached implements backing: it reads the user's stream.
 func (b *inbox) cached(ctx context.Context, after int64, limit int) []chat.InboxEvent {
 	if b.hub.cfg.StreamLength < 0 || !b.hub.link.connected() {
@@ -179,14 +172,35 @@ func (b *inbox) openStreams() int {
 
 // noteRegistered notes that other nodes find this node from the given time on,
 // and until when. After a time in which they may not have found it, the log
-// must be compared with the database once more.
+// must be compared with the database once more. A registration that began before
+// all were lost is one of them.
 func (b *inbox) noteRegistered(from, until time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if from < time.Duration(b.hub.registry.lostAt.Load()) {
+		return
+	}
 	if b.registered < from {
 		b.distrusted = b.now()
 	}
 	b.registered = max(b.registered, until)
+}
+
+// unregister notes that other nodes may not find this node any more.
+func (b *inbox) unregister() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.registered = 0
+}
+
+// discard empties the inbox for good, also of what passes by.
+func (b *inbox) discard() {
+	b.log.discard()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p := b.passing.Swap(nil); p != nil {
+		b.hub.passed.Add(int64(-len(p.events)))
+	}
 }
 
 // live tells whether what is announced anywhere surely reaches this log, and

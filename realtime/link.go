@@ -204,10 +204,12 @@ func (l *link) confirm(ctx context.Context, pubsub *redis.PubSub, channels ...st
 func (l *link) connect() {
 	h := l.hub
 	l.proven.Store(false)
-	h.distrustAll()
+	l.mu.Lock()
+	l.nonce = 0 // a probe from before the interruption never comes
+	l.mu.Unlock()
+	h.unregistered() // it may be another Redis, or one that has lost what it had
 	l.up.Store(true)
 	l.wasUp.Store(true)
-	h.registry.renewAll(h.all(nil))
 	select {
 	case l.probeNow <- struct{}{}:
 	default:
@@ -259,9 +261,6 @@ func (l *link) probe(ctx context.Context) {
 			return
 		case <-ticker.C:
 		case <-l.probeNow:
-			l.mu.Lock()
-			l.nonce = 0 // one from before the interruption never comes
-			l.mu.Unlock()
 		}
 	}
 }

@@ -295,9 +295,10 @@ func (l *log) fill(ctx context.Context) error {
 		mine := &fill{done: make(chan struct{})}
 		l.filling = mine
 		after := l.last
+		missing := min(l.head-after, maxWindowEvents)
 		l.mu.Unlock()
 
-		read, err := l.readFrom(ctx, after, maxWindowEvents)
+		read, err := l.readFrom(ctx, after, int(missing))
 
 		l.mu.Lock()
 		if err == nil && read.hole {
@@ -322,10 +323,52 @@ type run struct {
 	hole   bool              // the database itself does not continue
 }
 
-// readFrom reads the events after a position: the cache first, then the
-// database. What reaches past the window's end goes into it, so that others
-// need not read it.
+// firstRead is how many events are read first: they may be large. When they are
+// not, the next reads are larger.
+const firstRead = 16
+
+// readFrom reads the events after a position, about as many as a batch holds. It
+// reads in steps, so that events that do not fit are not read in vain.
 func (l *log) readFrom(ctx context.Context, after int64, limit int) (run, error) {
+	all, err := l.readStep(ctx, after, min(firstRead, limit))
+	if err != nil {
+		return run{}, err
+	}
+	forgotten, size := l.forgottenSeq(), sizeOf(all.events)
+	for asked := firstRead; len(all.events) == asked && asked < limit && size < maxBatchBytes; {
+		step := min(3*asked, limit-asked)
+		more, failed := l.readStep(ctx, after+int64(asked), step)
+		if failed != nil || len(more.events) == 0 {
+			break // what there is can be given out
+		}
+		all.events = append(slices.Clip(all.events), more.events...)
+		size += sizeOf(more.events)
+		asked += step
+	}
+	if l.forgottenSeq() != forgotten {
+		// Perhaps of the first ones, since they were read: all must be read anew.
+		return run{head: chat.InboxHead{Seq: after}}, nil
+	}
+	return all, nil
+}
+
+func sizeOf(events []chat.InboxEvent) (size int) {
+	for i := range events {
+		size += len(events[i].Body) + eventOverhead
+	}
+	return size
+}
+
+// forgottenSeq is before which seq copies of events are not to be believed.
+func (l *log) forgottenSeq() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.forgotten
+}
+
+// readStep reads up to limit events: from the cache, else from the database. What
+// reaches past the window's end goes into it, so that others need not read it.
+func (l *log) readStep(ctx context.Context, after int64, limit int) (run, error) {
 	if l.mayTrust() {
 		if events := l.from.cached(ctx, after, limit); len(events) > 0 && l.extend(events, 0) {
 			return run{events: events}, nil

@@ -122,10 +122,13 @@ func (p *presence) lookAtDue(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := p.judge(ctx, e, mine); err != nil {
+		again, err := p.judge(ctx, e, mine)
+		if err != nil {
 			return err
 		}
-		if len(due) < maxLooked {
+		// Those that are due still are looked at with the next tick: of what
+		// Redis does not answer, and while it takes no writes, there is no end.
+		if len(due) < maxLooked || len(mine) == 0 || again > 0 {
 			return nil
 		}
 	}
@@ -159,8 +162,9 @@ func (h *Hub) claim(ctx context.Context, e *era, due []redis.Z) ([]redis.Z, erro
 	return mine, nil
 }
 
-// judge tells what has become of users on nodes whose time is over.
-func (p *presence) judge(ctx context.Context, e *era, looked []redis.Z) error {
+// judge tells what has become of users on nodes whose time is over; again is how
+// many are to be looked at once more, because Redis did not answer.
+func (p *presence) judge(ctx context.Context, e *era, looked []redis.Z) (again int, err error) {
 	h := p.hub
 	pipe := h.rdb.Pipeline()
 	names, nodes := make([]string, len(looked)), make([]string, len(looked))
@@ -170,7 +174,7 @@ func (p *presence) judge(ctx context.Context, e *era, looked []redis.Z) error {
 		names[i], nodes[i], _ = strings.Cut(member, ":")
 		values[i] = pipe.HVals(ctx, e.nodesKey(names[i]))
 	}
-	err := h.exec(ctx, pipe)
+	err = h.exec(ctx, pipe)
 	now := h.cfg.Wall().UnixMilli()
 	pipe = h.rdb.Pipeline()
 	for i, z := range looked {
@@ -180,6 +184,7 @@ func (p *presence) judge(ctx context.Context, e *era, looked []redis.Z) error {
 		}
 		if values[i].Err() != nil {
 			pipe.ZAdd(ctx, e.connectedKey(), z) // somebody looks again
+			again++
 			continue
 		}
 		is, own := connectedAt(values[i].Val(), now), registrationOf(values[i].Val(), nodes[i])
@@ -211,7 +216,7 @@ func (p *presence) judge(ctx context.Context, e *era, looked []redis.Z) error {
 	if pipe.Len() > 0 {
 		err = errors.Join(err, h.exec(ctx, pipe))
 	}
-	return err
+	return again, err
 }
 
 // connectedAt is what the registrations of a user say together.

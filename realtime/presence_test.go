@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"testing"
@@ -342,7 +343,9 @@ func TestWhatHasBecomeOfAUserIsReadFromTheRegistrations(t *testing.T) {
 				require.NoError(t, rdb.HSet(t.Context(), key, r.node, r.String()).Err())
 			}
 			member := connectedMember(alice.String(), test.looked)
-			require.NoError(t, still.presence.judge(t.Context(), e, []redis.Z{{Score: float64(now - 10), Member: member}}))
+			again, err := still.presence.judge(t.Context(), e, []redis.Z{{Score: float64(now - 10), Member: member}})
+			require.NoError(t, err)
+			require.Zero(t, again)
 			got := still.presence.changes[alice]
 			got.at = 0
 			require.Equal(t, test.want, got)
@@ -352,4 +355,39 @@ func TestWhatHasBecomeOfAUserIsReadFromTheRegistrations(t *testing.T) {
 			require.False(t, held, "a hold that is over goes")
 		})
 	}
+}
+
+// A Redis that takes no writes lets nobody take the users whose time is over: one look must end all the same.
+func TestLookingWhoIsGoneEndsWhenRedisTakesNoWrites(t *testing.T) {
+	t.Parallel()
+	rdb := client(t, startRedis(t).address())
+	h := still(t)
+	h.rdb = rdb
+	e := h.currentEra()
+	for i := range maxLooked + 50 {
+		member := connectedMember(chat.ID(9000+i).String(), "gone")
+		require.NoError(t, rdb.ZAdd(t.Context(), e.connectedKey(), redis.Z{Score: 1, Member: member}).Err())
+	}
+	require.NoError(t, rdb.SlaveOf(t.Context(), "127.0.0.1", "1").Err())
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	require.NoError(t, h.presence.lookAtDue(ctx))
+}
+
+// Users of whom Redis does not answer are looked at once more, but not at once.
+func TestLookingWhoIsGoneEndsWhenRedisDoesNotAnswerOfThem(t *testing.T) {
+	t.Parallel()
+	rdb := client(t, startRedis(t).address())
+	h := still(t)
+	h.rdb = rdb
+	e := h.currentEra()
+	for i := range maxLooked + 50 {
+		name := chat.ID(9000 + i).String()
+		require.NoError(t, rdb.Set(t.Context(), e.nodesKey(name), "no hash", 0).Err())
+		require.NoError(t, rdb.ZAdd(t.Context(), e.connectedKey(), redis.Z{Score: 1, Member: connectedMember(name, "gone")}).Err())
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	require.NoError(t, h.presence.lookAtDue(ctx))
+	require.Equal(t, int64(maxLooked+50), rdb.ZCard(t.Context(), e.connectedKey()).Val(), "nobody is forgotten")
 }

@@ -172,3 +172,45 @@ func TestQueuedAnnouncementsAreForgottenToo(t *testing.T) {
 	require.Equal(t, []chat.Forgotten{{User: alice, Seq: 2}}, b.Forgotten)
 	require.Zero(t, hub.announcer.weight)
 }
+
+// Redis has lost where alice is; the recall reaches that node all the same.
+func TestRecallReachesANodeThatRedisHasLost(t *testing.T) {
+	t.Parallel()
+	rdb := realRedis(t)
+	source := newMemorySource(randomEpoch())
+	a := startNode(t, "a", rdb, source, patient)
+	b := startNode(t, "b", rdb, source, patient)
+	there := b.follow(streamOf(alice))
+	a.Announce(sendSecret(source))
+	a.Announce(source.commit(alice))
+	there.waitFor(2)
+	require.NoError(t, rdb.Del(t.Context(), a.currentEra().nodesKey(alice.String())).Err())
+	a.Announce(source.recall(1))
+	a.Settle(t.Context())
+	// What was published before is heard before.
+	heard := b.link.heard.Load()
+	eventually(t, func() bool { return b.link.heard.Load() > heard }, "a probe comes back")
+	requireGone(t, b, 2)
+}
+
+// An event is recalled after it was read and before the batch that it stands in is complete.
+func TestEventThatIsRecalledWhileMoreIsReadIsNotGiven(t *testing.T) {
+	t.Parallel()
+	source := newMemorySource(randomEpoch())
+	n := startNode(t, "a", embeddedRedis(t), source, patient, func(c *Config) { c.StreamLength = -1 })
+	sendSecret(source)
+	for range 3 * firstRead {
+		source.commit(alice)
+	}
+	recalled := false
+	source.set(func(m *memorySource) {
+		m.onRead = func(after int64) {
+			if after == firstRead && !recalled {
+				recalled = true
+				n.Announce(source.recall(1))
+			}
+		}
+	})
+	requireGone(t, n, 3*firstRead+2)
+	require.True(t, recalled)
+}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"longwire/chat"
@@ -27,6 +28,9 @@ type registry struct {
 
 	present time.Duration // until when this node's presence is known; owned by run
 	absent  bool          // forget was called; guarded by mu
+
+	shown  atomic.Bool  // Redis had this node's presence, and must have it still
+	lostAt atomic.Int64 // when (as hub time) all may have been lost: registrations from before are worth nothing
 }
 
 // enrolment is one writing of one user that somebody waits for.
@@ -107,6 +111,7 @@ func (r *registry) renewAll(inboxes []*inbox) {
 // forget makes the node's presence unknown: it is written anew with whatever
 // is written next.
 func (r *registry) forget() {
+	r.shown.Store(false)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.absent = true
@@ -191,11 +196,12 @@ func (r *registry) showPresence(ctx context.Context, e *era) error {
 		return err
 	}
 	r.present = now + h.cfg.Registration
+	r.shown.Store(true)
 	h.hasPeers(all.Val())
 	// Nodes that stopped without a word are swept out by the others.
 	for node, value := range all.Val() {
 		expires, err := strconv.ParseInt(value, 10, 64)
-		if err != nil || h.cfg.Wall().Sub(time.UnixMilli(expires)) > 5*clockSkew {
+		if err != nil || h.cfg.Wall().Sub(time.UnixMilli(expires)) > sweptAfter {
 			h.rdb.HDel(ctx, e.presenceKey(), node)
 		}
 	}
@@ -285,6 +291,7 @@ func (r *registry) written(ctx context.Context, began time.Duration, u enrolling
 	if waiter != nil {
 		waiter.others = h.streamsElsewhere(u.nodes.Val())
 	}
+	r.sweepOut(ctx, u)
 	if u.is == u.was || !whole || u.nodes.Err() != nil {
 		return // what was not told is told again
 	}
@@ -296,6 +303,20 @@ func (r *registry) written(ctx context.Context, began time.Duration, u enrolling
 	}
 	if after != before && after != inactive {
 		h.presence.changed(u.inbox.user, change{at: chat.TimeOf(h.cfg.Wall()), state: after.state()})
+	}
+}
+
+// sweptAfter is how long after it has ended a registration goes that nobody took
+// back: its node was killed, or clocks are further apart than they may be.
+const sweptAfter = 5 * clockSkew
+
+// sweepOut takes what nodes have left behind out of a user's registrations.
+func (r *registry) sweepOut(ctx context.Context, u enrolling) {
+	oldest := r.hub.cfg.Wall().Add(-sweptAfter).UnixMilli()
+	for _, value := range u.nodes.Val() {
+		if left, ok := parseRegistration(value); ok && left.node != r.hub.cfg.Node && left.expires < oldest {
+			r.hub.rdb.HDel(ctx, u.inbox.era.nodesKey(u.inbox.name), left.node)
+		}
 	}
 }
 
@@ -316,6 +337,7 @@ func (h *Hub) streamsElsewhere(values []string) int {
 func (r *registry) signOff(ctx context.Context) {
 	h := r.hub
 	e := h.currentEra()
+	r.shown.Store(false)
 	if !h.link.wasUp.Load() {
 		return
 	}

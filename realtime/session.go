@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"math"
 	"sync/atomic"
 	"time"
@@ -141,7 +142,7 @@ func (s *Session) Try(ctx context.Context) (Batch, error) {
 		}
 		batch, err := s.read(ctx, asOf)
 		if err != nil {
-			if ctx.Err() == nil {
+			if !errors.Is(ctx.Err(), context.Canceled) { // who has run out of time comes back
 				s.inbox.stall()
 			}
 			return Batch{}, err

@@ -18,10 +18,12 @@ type memorySource struct {
 	inboxes  map[chat.ID]*memoryInbox
 	sessions map[chat.ID]chat.Session
 	friends  map[chat.ID][]chat.ID
-	hidden   map[chat.ID]bool // shows presence to nobody
+	onRead   func(after int64) // called before an inbox is read; nil = nobody is told
+	hidden   map[chat.ID]bool  // shows presence to nobody
 	seen     map[chat.ID]chat.Time
 	down     error // every call fails with it
 	reads    int   // of inboxes
+	given    int   // events in their pages
 	queries  int   // of heads
 	saves    int   // batches of positions
 }
@@ -133,6 +135,12 @@ func (m *memorySource) readCount() int {
 
 func (m *memorySource) ReadInbox(_ context.Context, user chat.ID, after int64, limit int) (chat.InboxPage, error) {
 	m.mu.Lock()
+	onRead := m.onRead
+	m.mu.Unlock()
+	if onRead != nil {
+		onRead(after)
+	}
+	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.reads++
 	if m.down != nil {
@@ -143,6 +151,7 @@ func (m *memorySource) ReadInbox(_ context.Context, user chat.ID, after int64, l
 	if after >= b.head.Pruned && after < b.head.Seq {
 		rest := b.events[after-b.head.Pruned:]
 		page.Events = slices.Clone(rest[:min(limit, len(rest))])
+		m.given += len(page.Events)
 	}
 	return page, nil
 }

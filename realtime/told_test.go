@@ -56,6 +56,28 @@ func TestFullAnnounceQueueIsCountedAndSaidOnce(t *testing.T) {
 	require.Less(t, strings.Count(a.logs.String(), "too many announcements"), 20, "not for each")
 }
 
+// Which sessions have ended is never dropped: nothing else closes their streams at once.
+func TestFullAnnounceQueueTakesSessionsThatHaveEnded(t *testing.T) {
+	t.Parallel()
+	server := startRedis(t)
+	source := newMemorySource(randomEpoch())
+	small := func(c *Config) {
+		patient(c)
+		c.QueueMemory, c.RedisTimeout = 1<<10, 200*time.Millisecond
+	}
+	a := startNode(t, "a", client(t, server.address()), source, small)
+	b := startNode(t, "b", client(t, server.address()), source, patient)
+	there := b.follow(Request{User: bob, Session: phone, Kind: Stream, Start: AtNow})
+	server.signal(syscall.SIGSTOP)
+	for range 200 {
+		a.Announce(source.commit(alice))
+	}
+	a.Announce(chat.Announcement{EndedSessions: []chat.SessionRef{{User: bob, Session: phone}}})
+	require.Positive(t, value(a.metrics.lost.WithLabelValues(lostQueueFull)))
+	server.signal(syscall.SIGCONT)
+	require.Equal(t, EndRevoked, there.waitEnd())
+}
+
 func TestLostProbeIsCountedAndSaid(t *testing.T) {
 	t.Parallel()
 	var m muffle
