@@ -97,8 +97,9 @@ func (n *node) assemble(ctx context.Context) error {
 	// through the hub; neither does before the node runs.
 	var service *chat.Service
 	n.hub, err = realtime.New(ctx, realtime.Config{
-		Node: n.name(), StreamLength: n.streamLength(), MaxStreamsPerUser: n.cfg.MaxStreamsPerUser, MaxStreams: n.cfg.MaxStreams,
-		HeadCheck: n.cfg.HeadCheck, SourceReads: max(n.cfg.MySQLConnections/4, 1), PresenceGrace: n.cfg.PresenceGrace,
+		Node: n.name(), StreamLength: n.streamLength(), MaxStreamsPerUser: n.cfg.MaxStreamsPerUser, MaxPollsPerUser: limits(n.cfg).MaxPollsPerUser,
+		MaxStreams: n.cfg.MaxStreams,
+		HeadCheck:  n.cfg.HeadCheck, SourceReads: max(n.cfg.MySQLConnections/4, 1), PresenceGrace: n.cfg.PresenceGrace,
 		Logger: n.logger, Registerer: n.registry,
 		OnSessionEnded: func(session chat.ID) { service.SessionEnded(session) },
 	}, rdb, n.db)
@@ -298,6 +299,7 @@ func limits(cfg config.Config) chat.Limits {
 	l.MaxBodyBytes, l.MaxMessageLength, l.MaxPageSize = cfg.MaxBodyBytes, cfg.MaxMessageLength, cfg.MaxPageSize
 	l.MaxPollWaitSeconds = int(cfg.MaxPollWait.Seconds())
 	l.MaxGroupMembers, l.MaxStreamsPerUser = cfg.MaxGroupMembers, cfg.MaxStreamsPerUser
+	l.MaxPollsPerUser = 2 * cfg.MaxStreamsPerUser // they come and go, and one that is given up is noticed late
 	l.MaxGroupsPerUser, l.MaxReceiptMembers = cfg.MaxGroupsPerUser, cfg.MaxReceipts
 	l.StreamLifetimeSeconds, l.HeartbeatSeconds = int(cfg.StreamLifetime.Seconds()), int(cfg.Heartbeat.Seconds())
 	l.RecallWindowSeconds = int64(cfg.RecallWindow.Seconds())

@@ -48,7 +48,7 @@ func (s *Service) deleteUser(tx Tx, user ID) ([]ID, error) {
 	}
 	var ended []ID
 	for _, session := range sessions {
-		if err := tx.EndSession(SessionRef{User: user, Session: session.ID}); err != nil {
+		if err := endSession(tx, SessionRef{User: user, Session: session.ID}); err != nil {
 			return nil, err
 		}
 		ended = append(ended, session.ID)

@@ -23,6 +23,7 @@ type Limits struct {
 	MaxPollWaitSeconds     int   `json:"max_poll_wait_seconds"`
 	MaxGroupMembers        int   `json:"max_group_members"`
 	MaxStreamsPerUser      int   `json:"max_streams_per_user"`
+	MaxPollsPerUser        int   `json:"max_polls_per_user"` // waiting on one node
 	MaxUnreadCount         int   `json:"max_unread_count"`
 	StreamLifetimeSeconds  int   `json:"stream_lifetime_seconds"`
 	HeartbeatSeconds       int   `json:"heartbeat_seconds"`

@@ -104,14 +104,15 @@ func (s *Sender) write(ctx context.Context) {
 		if len(batch) == 0 {
 			return
 		}
-		s.commit(ctx, batch)
+		_ = s.commit(ctx, batch) // the senders were told
 		s.backlog.done(len(batch))
 		clear(batch)
 	}
 }
 
-// commit stores a batch, then announces it, then answers its senders.
-func (s *Sender) commit(ctx context.Context, batch []*sending) {
+// commit stores a batch, then announces it, then answers its senders. The error
+// is what they were answered.
+func (s *Sender) commit(ctx context.Context, batch []*sending) error {
 	limited, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	messages := make([]Outgoing, len(batch))
@@ -122,8 +123,7 @@ func (s *Sender) commit(ctx context.Context, batch []*sending) {
 	outcomes, announcement, err := s.store.CommitMessages(limited, messages)
 	s.observe(batch, began, announcement, err)
 	if err != nil {
-		s.fail(ctx, batch, err)
-		return
+		return s.fail(ctx, batch, err)
 	}
 	if !announcement.Empty() {
 		s.announcer.Announce(announcement)
@@ -133,24 +133,40 @@ func (s *Sender) commit(ctx context.Context, batch []*sending) {
 		item.outcome = outcomes[i]
 		close(item.done)
 	}
+	return nil
 }
 
 // fail answers a batch that could not be committed. When the database is fine
 // and only something in the batch was not, each message gets a transaction of
 // its own: the bad one fails alone.
-func (s *Sender) fail(ctx context.Context, batch []*sending, err error) {
+func (s *Sender) fail(ctx context.Context, batch []*sending, err error) error {
 	if s.options.Log != nil {
 		s.options.Log(ctx, err, len(batch))
-	}
-	if len(batch) > 1 && CodeOf(err) != CodeUnavailable && !errors.Is(err, context.DeadlineExceeded) {
-		for i := range batch {
-			s.commit(ctx, batch[i:i+1])
-		}
-		return
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = Unavailable(err)
 	}
+	if len(batch) > 1 && CodeOf(err) != CodeUnavailable {
+		return s.oneByOne(ctx, batch)
+	}
+	refuse(batch, err)
+	return err
+}
+
+// oneByOne commits each message alone, until the database goes away: the rest
+// does not wait for it one after the other.
+func (s *Sender) oneByOne(ctx context.Context, batch []*sending) (err error) {
+	for i := range batch {
+		if err = s.commit(ctx, batch[i:i+1]); CodeOf(err) == CodeUnavailable {
+			refuse(batch[i+1:], err)
+			break
+		}
+	}
+	return err
+}
+
+// refuse answers senders whose messages were not stored, as far as anybody knows.
+func refuse(batch []*sending, err error) {
 	for _, item := range batch {
 		item.outcome = Outcome{Err: err}
 		close(item.done)

@@ -187,6 +187,49 @@ func TestOneBadMessageFailsAlone(t *testing.T) {
 	})
 }
 
+// A batch that is taken apart is not a row of time-outs when the database goes away meanwhile.
+func TestDatabaseThatGoesAwayWhileABatchIsTakenApartIsAskedOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &ledger{enter: make(chan struct{}), gate: make(chan struct{})}
+		l.refuse = func(messages []chat.Outgoing) error {
+			switch {
+			case messages[0].Body == "first":
+				return nil
+			case len(messages) > 1:
+				return errors.New("something in it cannot be stored")
+			default:
+				return chat.Unavailable(errors.New("gone away"))
+			}
+		}
+		sender, stop := startSender(l, oneWriter)
+		defer stop()
+		var unavailable atomic.Int32
+		var senders sync.WaitGroup
+		send := func(body string) {
+			senders.Go(func() {
+				if _, err := sender.Send(t.Context(), outgoing(body)); chat.CodeOf(err) == chat.CodeUnavailable {
+					unavailable.Add(1)
+				}
+			})
+		}
+		send("first")
+		<-l.enter
+		for _, body := range []string{"a", "b", "c", "d"} {
+			send(body)
+		}
+		synctest.Wait()
+		l.gate <- struct{}{}
+		for range 2 { // the batch of four, then the first of them alone
+			<-l.enter
+			l.gate <- struct{}{}
+		}
+		senders.Wait()
+		assert.Equal(t, int32(4), unavailable.Load())
+		assert.Equal(t, []string{"commit 1", "announce 1", "failed 4", "failed 1"}, l.seen())
+	})
+}
+
 func TestFullQueueIsRefusedAtOnceAndNeverGrows(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

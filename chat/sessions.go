@@ -167,6 +167,12 @@ func (s *Service) identify(ctx context.Context, ref SessionRef, expires time.Tim
 	return identity, nil
 }
 
+// SessionLives returns CodeSessionEnded when a caller's session has ended.
+func (s *Service) SessionLives(ctx context.Context, caller Caller) error {
+	_, err := s.identify(ctx, SessionRef(caller), time.Time{})
+	return err
+}
+
 // sessionCache remembers for a moment which sessions live, so that not every
 // request asks the database. A session that ends elsewhere is forgotten when
 // that node says so, and after sessionTrust at the latest.
@@ -194,25 +200,32 @@ func (c *sessionCache) live(id ID) bool {
 	return c.now().Before(c.until[id])
 }
 
+// asked is when the database was asked, and how many sessions had been forgotten.
+type asked struct {
+	at        time.Time
+	forgotten uint64
+}
+
 // asking is called before the database is asked; its answer goes into remember.
-func (c *sessionCache) asking() uint64 {
+func (c *sessionCache) asking() asked {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.forgotten
+	return asked{c.now(), c.forgotten}
 }
 
 // remember notes a session that the database said lives, unless a session has
-// been forgotten since it was asked: it might be this one.
-func (c *sessionCache) remember(id ID, asked uint64) {
+// been forgotten since it was asked: it might be this one. The answer may have
+// taken its time: what it says is as old as the question.
+func (c *sessionCache) remember(id ID, asked asked) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.forgotten != asked {
+	if c.forgotten != asked.forgotten {
 		return
 	}
 	if len(c.until) >= maxCached {
 		clear(c.until)
 	}
-	c.until[id] = c.now().Add(sessionTrust)
+	c.until[id] = asked.at.Add(sessionTrust)
 }
 
 func (c *sessionCache) forget(id ID) {

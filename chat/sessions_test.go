@@ -53,6 +53,23 @@ func TestEndedSessionIsRefusedWithinTwoSecondsWithoutAnyWord(t *testing.T) {
 	assert.Equal(t, CodeSessionEnded, CodeOf(err))
 }
 
+// A database that takes its time tells what was true when it was asked.
+func TestSlowAnswerAboutASessionIsBelievedForNoLonger(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	store := &oneSession{session: Session{ID: 2, UserID: 1, ExpiresAt: TimeOf(now.Add(time.Hour))}}
+	store.during = func() { now = now.Add(2 * time.Second) }
+	s := serviceWith(store, &now)
+
+	_, err := s.Authenticate(t.Context(), "token")
+	require.NoError(t, err)
+	ended := TimeOf(now)
+	store.session.EndedAt = &ended
+	_, err = s.Authenticate(t.Context(), "token")
+	assert.Equal(t, CodeSessionEnded, CodeOf(err))
+	assert.Equal(t, CodeSessionEnded, CodeOf(s.SessionLives(t.Context(), Caller{User: 1, Session: 2})))
+}
+
 func TestEndedSessionIsRefusedAtOnceWhenANodeSaysSo(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)

@@ -1397,6 +1397,9 @@ type Limits struct {
 	// MaxPollWaitSeconds The largest `wait` of a poll.
 	MaxPollWaitSeconds int `json:"max_poll_wait_seconds"`
 
+	// MaxPollsPerUser Long-polls of one user that may wait at once, on one node.
+	MaxPollsPerUser int `json:"max_polls_per_user"`
+
 	// MaxPresenceFriends Friends up to which a user's changes of presence are told; above it friends have to ask.
 	MaxPresenceFriends int `json:"max_presence_friends"`
 
@@ -1430,7 +1433,7 @@ type Limits struct {
 	// MaxStatusTextLength Characters of a status text.
 	MaxStatusTextLength int `json:"max_status_text_length"`
 
-	// MaxStreamsPerUser Streams of one user that may be open at once.
+	// MaxStreamsPerUser Streams of one user that may be open at once, on all nodes.
 	MaxStreamsPerUser int `json:"max_streams_per_user"`
 
 	// MaxSyncConversations Conversations in a snapshot, without the pinned ones.

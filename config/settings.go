@@ -178,7 +178,7 @@ func (c *Config) streamSettings() []setting {
 		usage: "Idle streams cost no goroutine (on Linux, without TLS); off keeps a handler for each.",
 	}, {
 		name: "max-streams-per-user", fallback: "8", value: intValue[int]{&c.MaxStreamsPerUser, 1, 10_000},
-		usage: "Most streams and waiting polls of one user.",
+		usage: "Most streams of one user, on all nodes; twice as many polls may wait on each.",
 	}, {
 		name: "stream-lifetime", fallback: "10m", value: durationValue{&c.StreamLifetime, time.Second, day},
 		usage: "Longest life of a stream, of which each gets 80 to 100 %; keep it below the limit of what stands in front.",

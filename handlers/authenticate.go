@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -45,6 +46,13 @@ func originOf(c echo.Context) chat.ClientOrigin {
 // cookie. Whatever comes first decides: a bad token is not saved by a good cookie.
 func (a *api) identify(c echo.Context, who access) (chat.Identity, error) {
 	ctx, r := c.Request().Context(), c.Request()
+	inURL := ""
+	if strings.Contains(r.URL.RawQuery, tokenParameter) {
+		inURL = c.QueryParam(tokenParameter)
+	}
+	if err := a.refuseFull(ctx, inURL); err != nil {
+		return chat.Identity{}, err
+	}
 	if values := r.Header.Values(echo.HeaderAuthorization); len(values) > 0 {
 		token, ok := parseBearer(values)
 		if !ok {
@@ -57,8 +65,8 @@ func (a *api) identify(c echo.Context, who access) (chat.Identity, error) {
 		return identity, err
 	}
 	if who == accessInbox {
-		if token := c.QueryParam(tokenParameter); token != "" {
-			return a.identifyByURL(c, token)
+		if inURL != "" {
+			return a.Service.AuthenticateInbox(ctx, inURL)
 		}
 		if cookie, err := r.Cookie(inboxCookie); err == nil && cookie.Value != "" {
 			return a.Service.AuthenticateInbox(ctx, cookie.Value)
@@ -67,18 +75,17 @@ func (a *api) identify(c echo.Context, who access) (chat.Identity, error) {
 	return chat.Identity{}, unauthenticated("Send an access token as Authorization: Bearer.")
 }
 
-// identifyByURL takes inbox tokens only: an URL ends up in logs and histories,
-// and must not carry what can do more than read the inbox.
-func (a *api) identifyByURL(c echo.Context, token string) (chat.Identity, error) {
-	ctx := c.Request().Context()
-	identity, err := a.Service.AuthenticateInbox(ctx, token)
-	if chat.CodeOf(err) != chat.CodeUnauthenticated {
-		return identity, err
+// refuseFull refuses an access token in a URL, whatever stands in the header: an
+// URL ends up in logs and histories, and must not carry what can do more than
+// read the inbox.
+func (a *api) refuseFull(ctx context.Context, token string) error {
+	if token == "" {
+		return nil
 	}
-	if _, full := a.Service.Authenticate(ctx, token); full == nil {
-		return chat.Identity{}, unauthenticated("An access token must not stand in a URL. Get an inbox token from POST /v1/inbox/tokens.")
+	if _, err := a.Service.Authenticate(ctx, token); err == nil {
+		return unauthenticated("An access token must not stand in a URL. Get an inbox token from POST /v1/inbox/tokens.")
 	}
-	return chat.Identity{}, err
+	return nil
 }
 
 func unauthenticated(detail string) *chat.Error {

@@ -97,10 +97,7 @@ func (a *api) draw(c echo.Context, b *budget, key string) error {
 	if err != nil {
 		return err
 	}
-	header := c.Response().Header()
-	header.Set("RateLimit-Limit", strconv.Itoa(decision.Limit))
-	header.Set("RateLimit-Remaining", strconv.Itoa(decision.Remaining))
-	header.Set("RateLimit-Reset", strconv.FormatInt(seconds(decision.ResetAfter), 10))
+	tellLimit(c.Response().Header(), decision.Limit, decision.Remaining, decision.ResetAfter)
 	if decision.Allowed {
 		return nil
 	}
@@ -129,4 +126,11 @@ func addressKey(address string) string {
 // usernameKey counts tries on one account whatever the spelling.
 func usernameKey(username string) string {
 	return strings.ToLower(username)
+}
+
+// tellLimit sets the headers that tell a client where it stands.
+func tellLimit(header http.Header, limit, remaining int, reset time.Duration) {
+	header.Set("RateLimit-Limit", strconv.Itoa(limit))
+	header.Set("RateLimit-Remaining", strconv.Itoa(remaining))
+	header.Set("RateLimit-Reset", strconv.FormatInt(seconds(reset), 10))
 }

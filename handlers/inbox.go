@@ -48,6 +48,35 @@ func (h hubInboxes) Attach(ctx context.Context, request realtime.Request) (Reade
 	return session, nil
 }
 
+// attach puts a reader on the caller's inbox. Whatever ends the caller's session
+// from then on finds the reader, so that the session is looked at once more.
+func (a *api) attach(c echo.Context, request realtime.Request) (Reader, error) {
+	ctx := c.Request().Context()
+	reader, err := a.Inboxes.Attach(ctx, request)
+	if err != nil {
+		a.tellFull(c, request.Kind, err)
+		return nil, err
+	}
+	if err := a.Service.SessionLives(ctx, chat.Caller{User: request.User, Session: request.Session}); err != nil {
+		reader.Close()
+		return nil, err
+	}
+	return reader, nil
+}
+
+// tellFull tells a user who has too many readers how many there may be.
+func (a *api) tellFull(c echo.Context, kind realtime.Kind, err error) {
+	if chat.CodeOf(err) != chat.CodeTooManyStreams {
+		return
+	}
+	limits := a.Service.Limits()
+	most := limits.MaxStreamsPerUser
+	if kind == realtime.Poll {
+		most = limits.MaxPollsPerUser
+	}
+	tellLimit(c.Response().Header(), most, 0, chat.AsError(err).RetryAfter)
+}
+
 // start is where a reader wants to begin.
 type start struct {
 	at     realtime.Start

@@ -83,7 +83,7 @@ func (a *api) streamParked(c echo.Context, x *exchange, from start, says chat.Ac
 	request := from.request(x.identity.Caller, realtime.Stream, says, parkedBatch)
 	request.OnWake = s.raise
 	var err error
-	if s.reader, err = a.Inboxes.Attach(c.Request().Context(), request); err != nil {
+	if s.reader, err = a.attach(c, request); err != nil {
 		return err
 	}
 	streamHeaders(c.Response().Header())

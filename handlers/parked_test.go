@@ -177,6 +177,37 @@ func TestParkedStreamIsRefusedAsAnyOther(t *testing.T) {
 	b.shows(t, "longwire_http_streams 0")
 }
 
+// A stream that reads may wait for its database; those behind it do not wait for it.
+func TestReaderThatWaitsHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	p := &parking{}
+	p.reading.open(1)
+	streams := []*parkedStream{{}, {}, {}, {}}
+	for _, s := range streams {
+		p.reading.add(s)
+	}
+	waits := make(chan struct{})
+	served := make(chan *parkedStream, len(streams))
+	for range 2 {
+		p.loops.Go(func() {
+			p.reading.run(func(s *parkedStream, buffer []byte) []byte {
+				if s == streams[0] {
+					<-waits
+				}
+				served <- s
+				return buffer
+			})
+		})
+	}
+	for range streams[1:] {
+		require.NotSame(t, streams[0], <-served)
+	}
+	close(waits)
+	require.Same(t, streams[0], <-served)
+	p.reading.close()
+	p.loops.Wait()
+}
+
 func TestWheelForgetsNobodyAndGoesOnWithTheLate(t *testing.T) {
 	t.Parallel()
 	var w wheel

@@ -40,8 +40,8 @@ func newParking() (*parking, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	p.stop = stop
-	p.ready.open()
-	p.reading.open()
+	p.ready.open(64)
+	p.reading.open(1) // one may wait for long, and the others must not wait behind it
 	// One more than there are processors: a writer may be in a system call.
 	for range runtime.GOMAXPROCS(0) + 1 {
 		p.loops.Go(func() { p.ready.run((*parkedStream).write) })
@@ -72,9 +72,10 @@ type lane struct {
 	wake   sync.Cond       // signalled when queue grows or closed is set; its lock is mu
 	queue  []*parkedStream // guarded by mu
 	closed bool            // guarded by mu
+	most   int             // that one goroutine takes at once
 }
 
-func (l *lane) open() { l.wake.L = &l.mu }
+func (l *lane) open(most int) { l.wake.L, l.most = &l.mu, most }
 
 func (l *lane) close() {
 	l.mu.Lock()
@@ -113,11 +114,11 @@ func (l *lane) take(taken []*parkedStream) int {
 // run serves the lane's streams, with memory that they share.
 func (l *lane) run(serve func(s *parkedStream, buffer []byte) []byte) {
 	var (
-		taken  [64]*parkedStream
+		taken  = make([]*parkedStream, l.most)
 		buffer []byte
 	)
 	for {
-		n := l.take(taken[:])
+		n := l.take(taken)
 		if n == 0 {
 			return
 		}

@@ -42,7 +42,7 @@ func (a *api) PollInbox(c echo.Context, params openapi.PollInboxParams) error {
 	request := from.request(caller, realtime.Poll, activityOf(params.Presence, says), limit)
 	// Who does not wait asks what is there: all that has committed, on any node.
 	request.Current = wait == 0
-	reader, err := a.Inboxes.Attach(ctx, request)
+	reader, err := a.attach(c, request)
 	if err != nil {
 		return err
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -112,10 +114,23 @@ func domainError(err error) *chat.Error {
 	case http.StatusMethodNotAllowed:
 		return &chat.Error{Code: codeMethodNotAllowed, Detail: "This address does not take this method."}
 	case http.StatusBadRequest: // the generated code, on a parameter it cannot read
-		return &chat.Error{Code: chat.CodeValidation, Detail: "A parameter cannot be read.", Err: err}
+		return unreadable(routed)
 	default:
 		return &chat.Error{Code: chat.CodeInternal, Detail: chat.AsError(err).Detail, Err: err}
 	}
+}
+
+// unread is how the generated code names a parameter or a header that it cannot read.
+var unread = regexp.MustCompile(`(?:format for parameter|value for) ([\w-]+)`)
+
+// unreadable is about a parameter or a header that fits its schema, as far as that
+// was looked at, and cannot be read all the same: it was given twice.
+func unreadable(routed *echo.HTTPError) *chat.Error {
+	known := &chat.Error{Code: chat.CodeValidation, Detail: "A parameter cannot be read.", Err: routed}
+	if name := unread.FindStringSubmatch(fmt.Sprint(routed.Message)); name != nil {
+		known.Fields = []chat.FieldError{{Field: name[1], Message: "cannot be read; it may be given once"}}
+	}
+	return known
 }
 
 // fail answers an error. It is echo's HTTPErrorHandler, and the only place that

@@ -51,6 +51,7 @@ func TestFaultyRequestsAreRefused(t *testing.T) {
 		"an inbox token in a URL for more":  {method: "GET", target: "/v1/me?access_token=" + inboxToken, options: []option{with("Authorization", "")}, status: 401, code: chat.CodeUnauthenticated},
 		"the cookie for more":               {method: "GET", target: "/v1/me", options: []option{with("Authorization", ""), with("Cookie", inboxCookie+"="+inboxToken)}, status: 401, code: chat.CodeUnauthenticated},
 		"an access token in a URL":          {method: "GET", target: "/v1/inbox/poll?wait=0&access_token=" + accessToken, options: []option{with("Authorization", "")}, status: 401, code: chat.CodeUnauthenticated},
+		"an access token in a URL, too":     {method: "GET", target: "/v1/me?access_token=" + accessToken, status: 401, code: chat.CodeUnauthenticated},
 		"the cookie for an ack":             {method: "POST", target: "/v1/inbox/ack", body: `{"cursor":"begin"}`, options: []option{with("Authorization", ""), with("Cookie", inboxCookie+"="+inboxToken)}, status: 401, code: chat.CodeUnauthenticated},
 		"a bad URL token and a good cookie": {method: "GET", target: "/v1/inbox/poll?wait=0&access_token=bad", options: []option{with("Authorization", ""), with("Cookie", inboxCookie+"="+inboxToken)}, status: 401, code: chat.CodeUnauthenticated},
 
@@ -88,7 +89,9 @@ func TestFaultyRequestsAreRefused(t *testing.T) {
 		"two keys": {method: "POST", target: sendPath, body: `{"body":"a"}`, options: []option{func(r *http.Request) {
 			r.Header.Add("Idempotency-Key", "a")
 			r.Header.Add("Idempotency-Key", "b")
-		}}, status: 422, code: chat.CodeValidation},
+		}}, status: 422, code: chat.CodeValidation, fields: []string{"Idempotency-Key: *"}},
+		"two limits":             {method: "GET", target: "/v1/friends?limit=1&limit=2", status: 422, code: chat.CodeValidation, fields: []string{"limit: cannot be read; it may be given once"}},
+		"two cursors":            {method: "GET", target: "/v1/inbox/poll?cursor=begin&cursor=now", status: 422, code: chat.CodeValidation, fields: []string{"cursor: *"}},
 		"missing fields":         {method: "POST", target: "/v1/groups", body: `{}`, status: 422, code: chat.CodeValidation, fields: []string{"join_policy: is required", "name: is required", "visibility: is required"}},
 		"no query":               {method: "GET", target: "/v1/users", status: 422, code: chat.CodeValidation, fields: []string{"q: is required"}},
 		"an empty query":         {method: "GET", target: "/v1/users?q=", status: 422, code: chat.CodeValidation, fields: []string{"q: must not be empty"}},

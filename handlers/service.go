@@ -27,6 +27,7 @@ type accounts interface {
 	Logout(ctx context.Context, caller chat.Caller) error
 	Authenticate(ctx context.Context, token string) (chat.Identity, error)
 	AuthenticateInbox(ctx context.Context, token string) (chat.Identity, error)
+	SessionLives(ctx context.Context, caller chat.Caller) error
 	NewInboxToken(ctx context.Context, caller chat.Caller) (chat.InboxToken, error)
 	Sessions(ctx context.Context, caller chat.Caller) ([]chat.Session, error)
 	EndSession(ctx context.Context, caller chat.Caller, id chat.ID) error

@@ -64,6 +64,7 @@ type double struct {
 	exportLonger int        // how often each list is repeated
 	exportFails  error      // how each list of an export ends
 	seen         []sighting // guarded by mu
+	sessionEnded error      // what is found when a reader has been attached
 }
 
 func (d *double) called(name string) error {
@@ -103,6 +104,9 @@ func (d *double) AuthenticateInbox(_ context.Context, token string) (chat.Identi
 	}
 	return d.identity(), nil
 }
+
+// SessionLives says what the test wants.
+func (d *double) SessionLives(context.Context, chat.Caller) error { return d.sessionEnded }
 
 // readerDouble is a Reader that gives what the test feeds it.
 type readerDouble struct {

@@ -19,7 +19,15 @@ type sockets struct {
 	bell  int // an eventfd that ends watch
 
 	mu      sync.Mutex
-	watched map[int32]*parkedStream // by file descriptor; guarded by mu
+	watched map[int32]watched // by file descriptor; guarded by mu
+	adds    int32             // guarded by mu
+}
+
+// watched is a stream and which call of add it came by. A descriptor's number is
+// used again at once: what is told of one may be about the stream before.
+type watched struct {
+	stream *parkedStream
+	add    int32
 }
 
 // open prepares the watch; false where the platform has none.
@@ -30,7 +38,7 @@ func (s *sockets) open() (supported bool, err error) {
 	if s.bell, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return false, errors.Join(fmt.Errorf("eventfd: %w", err), unix.Close(s.epoll))
 	}
-	s.watched = map[int32]*parkedStream{}
+	s.watched = map[int32]watched{}
 	if err := unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, s.bell, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(s.bell)}); err != nil {
 		s.close()
 		return false, fmt.Errorf("epoll: %w", err)
@@ -41,12 +49,14 @@ func (s *sockets) open() (supported bool, err error) {
 // add watches a stream's socket until release, and closes it if it cannot.
 func (s *sockets) add(fd int, stream *parkedStream) error {
 	s.mu.Lock()
-	s.watched[int32(fd)] = stream
+	s.adds++
+	add := s.adds // it may overflow: only neighbours must differ
+	s.watched[int32(fd)] = watched{stream, add}
 	s.mu.Unlock()
 	// Edge-triggered: told once when the peer closes, and each time that a full
 	// socket has room again; no system call asks for it.
 	events := uint32(unix.EPOLLRDHUP | unix.EPOLLOUT | unix.EPOLLET)
-	if err := unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)}); err != nil {
+	if err := unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd), Pad: add}); err != nil {
 		s.release(fd)
 		return fmt.Errorf("epoll: %w", err)
 	}
@@ -66,7 +76,6 @@ func (s *sockets) release(fd int) {
 
 // watch tells streams what happens until ring.
 func (s *sockets) watch() {
-	const gone = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 	var events [128]unix.EpollEvent
 	for {
 		n, err := unix.EpollWait(s.epoll, events[:], -1)
@@ -77,17 +86,23 @@ func (s *sockets) watch() {
 			if event.Fd == int32(s.bell) {
 				return
 			}
-			s.mu.Lock()
-			stream := s.watched[event.Fd]
-			s.mu.Unlock()
-			switch {
-			case stream == nil:
-			case event.Events&gone != 0:
-				stream.peerLeft()
-			default:
-				stream.writable()
-			}
+			s.tell(event)
 		}
+	}
+}
+
+// tell tells a stream what happened to its socket.
+func (s *sockets) tell(event unix.EpollEvent) {
+	const gone = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
+	s.mu.Lock()
+	w := s.watched[event.Fd]
+	s.mu.Unlock()
+	switch {
+	case w.stream == nil || w.add != event.Pad: // it is over
+	case event.Events&gone != 0:
+		w.stream.peerLeft()
+	default:
+		w.stream.writable()
 	}
 }
 

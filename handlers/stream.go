@@ -47,7 +47,7 @@ func (a *api) StreamInbox(c echo.Context, params openapi.StreamInboxParams) erro
 	if a.parking != nil && parkable(c) {
 		return a.streamParked(c, x, from, says, valueOf(params.Padding))
 	}
-	reader, err := a.Inboxes.Attach(c.Request().Context(), from.request(x.identity.Caller, realtime.Stream, says, 0))
+	reader, err := a.attach(c, from.request(x.identity.Caller, realtime.Stream, says, 0))
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -287,6 +288,13 @@ func TestStreamErrorsComeInBandWhenAskedFor(t *testing.T) {
 	require.Equal(t, http.StatusTooManyRequests, w.Code)
 	require.Equal(t, chat.CodeTooManyStreams, problemIn(t, w).Code)
 	require.Equal(t, "4", w.Header().Get("Retry-After"))
+	limits := b.service.Limits()
+	for target, most := range map[string]int{"/v1/inbox/stream": limits.MaxStreamsPerUser, "/v1/inbox/poll?wait=1": limits.MaxPollsPerUser} {
+		w := do(t, h, http.MethodGet, target, "", signedIn)
+		require.Equal(t, strconv.Itoa(most), w.Header().Get("RateLimit-Limit"), target)
+		require.Equal(t, "0", w.Header().Get("RateLimit-Remaining"), target)
+		require.Equal(t, "4", w.Header().Get("RateLimit-Reset"), target)
+	}
 
 	for name, test := range map[string]struct {
 		query   string
@@ -309,6 +317,19 @@ func TestStreamErrorsComeInBandWhenAskedFor(t *testing.T) {
 		require.Equal(t, test.code, p.Code, name)
 	}
 	require.Equal(t, http.StatusUnprocessableEntity, do(t, h, http.MethodGet, "/v1/inbox/stream?errors=loud", "", signedIn).Code)
+}
+
+// A session that ends between the look at its token and the attaching of its reader is noticed by nobody else.
+func TestReaderOfASessionThatHasJustEndedIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, target := range []string{"/v1/inbox/stream", "/v1/inbox/poll?wait=5"} {
+		h, b := setup(t)
+		b.service.sessionEnded = &chat.Error{Code: chat.CodeSessionEnded, Detail: "This session has ended."}
+		w := do(t, h, http.MethodGet, target, "", signedIn)
+		require.Equal(t, http.StatusUnauthorized, w.Code, target)
+		require.Equal(t, chat.CodeSessionEnded, problemIn(t, w).Code, target)
+		require.True(t, b.inboxes.reader.isClosed(), target)
+	}
 }
 
 // bothWays runs a test over a stream that keeps its handler and over one that is parked.

@@ -113,11 +113,12 @@ func (h *Hub) detach(s *Session) {
 	}
 }
 
-func (h *Hub) tooManyStreams() error {
-	return &chat.Error{
-		Code: chat.CodeTooManyStreams, Detail: "You have too many open streams. Close one, or share one between tabs.",
-		RetryAfter: h.jitter(10 * time.Second),
+func (h *Hub) tooMany(kind Kind) error {
+	detail := "You have too many open streams. Close one, or share one between tabs."
+	if kind == Poll {
+		detail = "You have too many polls waiting. Wait for one of them, or share one between tabs."
 	}
+	return &chat.Error{Code: chat.CodeTooManyStreams, Detail: detail, RetryAfter: h.jitter(10 * time.Second)}
 }
 
 // place registers the session's inbox, then looks at the database, in this
@@ -132,7 +133,7 @@ func (h *Hub) place(ctx context.Context, s *Session, req Request) error {
 		// Without Redis the bound holds for this node alone, and the head
 		// check delivers what other nodes cannot announce to us.
 		if s.kind == Stream && others+b.openStreams() > h.cfg.MaxStreamsPerUser {
-			return h.tooManyStreams()
+			return h.tooMany(Stream)
 		}
 	} else if differs, _ := b.untold(h.now()); differs {
 		h.registry.renew(b.user)

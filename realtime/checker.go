@@ -2,6 +2,9 @@ package realtime
 
 import (
 	"context"
+	"errors"
+	"math"
+	"sync/atomic"
 	"time"
 
 	"longwire/chat"
@@ -15,6 +18,24 @@ type checker struct {
 
 	buffer   []*inbox // reused; owned by run
 	lastAged time.Duration
+	// answered is when (as hub time) the database was last asked something
+	// that it answered.
+	answered atomic.Int64
+}
+
+// askedAtLeast is how often the database is asked for the epoch, at least: that
+// it answers is half of being ready.
+const askedAtLeast = 5 * time.Second
+
+// silence is how long the database may be silent until the node is not ready.
+const silence = askedAtLeast + 3*time.Second
+
+// ready tells whether the database answers.
+func (c *checker) ready() error {
+	if c.hub.now()-time.Duration(c.answered.Load()) > silence {
+		return errors.New("realtime: the database does not answer")
+	}
+	return nil
 }
 
 // quickCheck is how often inboxes are compared while announcements do not
@@ -47,7 +68,7 @@ func (c *checker) run(ctx context.Context) {
 		case <-c.signal:
 		}
 		now := c.hub.now()
-		if now-epochAt >= c.hub.cfg.HeadCheck {
+		if now-epochAt >= min(c.hub.cfg.HeadCheck, askedAtLeast) || c.ready() != nil && now-epochAt >= quickCheck {
 			epochAt = now
 			c.checkEpoch(ctx)
 		}
@@ -68,11 +89,15 @@ func (c *checker) run(ctx context.Context) {
 func (c *checker) checkEpoch(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, c.hub.cfg.SourceTimeout)
 	defer cancel()
+	asked := c.hub.now()
 	epoch, err := c.hub.source.Epoch(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
+		c.answered.Store(math.MinInt64 / 2) // no need to wait for the silence
 		c.hub.logger.WarnContext(ctx, "read of the epoch failed", "error", err)
-	case epoch != c.hub.Epoch():
+		return
+	}
+	c.answered.Store(int64(asked))
+	if epoch != c.hub.Epoch() {
 		c.hub.logger.WarnContext(ctx, "the data has another past, beginning anew", "epoch", epoch)
 		c.hub.startEra(epoch)
 	}
@@ -98,6 +123,7 @@ func (c *checker) check(ctx context.Context, inboxes []*inbox, since time.Durati
 // compare asks the database about up to maxHeads inboxes and wakes the readers
 // of those that are behind.
 func (c *checker) compare(ctx context.Context, users []chat.ID, batch []*inbox) bool {
+	asked := c.hub.now()
 	marks := make([]mark, len(batch))
 	for i, b := range batch {
 		marks[i] = b.mark()
@@ -109,6 +135,7 @@ func (c *checker) compare(ctx context.Context, users []chat.ID, batch []*inbox) 
 		}
 		return false
 	}
+	c.answered.Store(int64(asked))
 	behind := 0
 	for i, b := range batch {
 		if b.verify(heads[b.user], marks[i]) {

@@ -195,6 +195,42 @@ func TestProbeThatDoesNotReturnFailsReadiness(t *testing.T) {
 	})
 }
 
+// A node that is stuck in one of its inboxes does not hear its probe either.
+func TestStuckNodeIsNotReady(t *testing.T) {
+	t.Parallel()
+	source := newMemorySource(randomEpoch())
+	rdb := embeddedRedis(t)
+	quick := func(c *Config) {
+		patient(c)
+		c.ProbeTimeout = 200 * time.Millisecond
+	}
+	a, b := startNode(t, "a", rdb, source, quick), startNode(t, "b", rdb, source, quick)
+	r := a.follow(streamOf(alice))
+	r.inbox.mu.Lock()
+	b.Announce(source.commit(alice))
+	eventually(t, func() bool { return a.Ready() != nil }, "it is not ready")
+	r.inbox.mu.Unlock()
+	eventually(t, func() bool { return a.Ready() == nil }, "it is ready again")
+	r.waitFor(1)
+}
+
+func TestNodeWhoseDatabaseDoesNotAnswerIsNotReady(t *testing.T) {
+	t.Parallel()
+	source := newMemorySource(randomEpoch())
+	a := startNode(t, "a", embeddedRedis(t), source)
+	source.set(func(m *memorySource) { m.down = errDown })
+	eventually(t, func() bool { return a.Ready() != nil }, "it is not ready")
+	require.ErrorContains(t, a.Ready(), "database")
+	source.set(func(m *memorySource) { m.down = nil })
+	eventually(t, func() bool { return a.Ready() == nil }, "it is ready again")
+
+	// One that says nothing at all.
+	h := still(t)
+	require.NoError(t, h.checker.ready())
+	h.started = h.started.Add(-silence - time.Second)
+	require.Error(t, h.checker.ready())
+}
+
 func TestCutSubscriptionIsRenewedAndVerified(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)

@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -128,7 +129,8 @@ func (h *Hub) Run(ctx context.Context) error {
 }
 
 // Ready tells whether this node can serve: nil only while it runs, is not
-// draining, and a probe came back lately through the real announce path.
+// draining, the database has answered lately, and so has a probe come back
+// through the real announce path.
 func (h *Hub) Ready() error {
 	switch h.state.Load() {
 	case stateNew:
@@ -138,7 +140,7 @@ func (h *Hub) Ready() error {
 	case stateStopped:
 		return errors.New("realtime: stopped")
 	default:
-		return h.link.ready()
+		return cmp.Or(h.link.ready(), h.checker.ready())
 	}
 }
 

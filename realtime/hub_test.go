@@ -11,6 +11,7 @@ import (
 	"longwire/chat"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -211,6 +212,49 @@ func readAll(t *testing.T, n *node, user chat.ID, events int64) {
 			return
 		}
 	}
+}
+
+// slowSource looks at once where inboxes stand, and tells it when the test says so.
+type slowSource struct {
+	*memorySource
+
+	asked, gate chan struct{}
+}
+
+func (s *slowSource) InboxHeads(ctx context.Context, users []chat.ID) (map[chat.ID]chat.InboxHead, error) {
+	heads, err := s.memorySource.InboxHeads(ctx, users)
+	raise(s.asked)
+	<-s.gate
+	return heads, err
+}
+
+// What commits between the look at the database and its answer is in neither; it was announced to a node that was found by then.
+func TestWhatIsAnnouncedWhileTheDatabaseIsLookedAtArrives(t *testing.T) {
+	t.Parallel()
+	onEveryRedis(t, func(t *testing.T, rdb redis.UniversalClient) {
+		source := newMemorySource(randomEpoch())
+		slow := &slowSource{memorySource: source, asked: make(chan struct{}, 1), gate: make(chan struct{})}
+		a := startNode(t, "a", rdb, slow, patient)
+		b := startNode(t, "b", rdb, source, patient)
+		attached := make(chan *Session, 1)
+		go func() {
+			s, err := a.Attach(t.Context(), streamOf(alice))
+			assert.NoError(t, err)
+			attached <- s
+		}()
+		<-slow.asked
+		eventually(t, func() bool { return rdb.HLen(t.Context(), a.currentEra().nodesKey(alice.String())).Val() == 1 }, "others find the node")
+		b.Announce(source.commit(alice))
+		eventually(t, func() bool { return value(a.metrics.delivered) == 1 }, "it is told")
+		close(slow.gate)
+		s := <-attached
+		defer s.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		batch, err := s.Next(ctx)
+		require.NoError(t, err)
+		require.Len(t, batch.Events, 1)
+	})
 }
 
 func TestStarts(t *testing.T) {
@@ -449,7 +493,9 @@ func TestWarmStreamSparesTheDatabase(t *testing.T) {
 	t.Parallel()
 	onEveryRedis(t, func(t *testing.T, rdb redis.UniversalClient) {
 		source := newMemorySource(randomEpoch())
-		a, b := startNode(t, "a", rdb, source, patient), startNode(t, "b", rdb, source, patient)
+		// A probe that a busy machine holds up for a second would be a reason to ask the database.
+		trusting := func(c *Config) { c.ProbeInterval = time.Minute }
+		a, b := startNode(t, "a", rdb, source, patient, trusting), startNode(t, "b", rdb, source, patient, trusting)
 		r := a.follow(streamOf(alice))
 		for range 100 {
 			a.Announce(source.commit(alice))

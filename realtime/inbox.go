@@ -113,9 +113,9 @@ func (b *inbox) join(s *Session) error {
 	defer b.mu.Unlock()
 	switch {
 	case s.kind == Stream && int(b.streams) >= b.hub.cfg.MaxStreamsPerUser:
-		return b.hub.tooManyStreams()
+		return b.hub.tooMany(s.kind)
 	case s.kind == Poll && int(b.polls) >= min(b.hub.cfg.MaxPollsPerUser, math.MaxUint16):
-		return b.hub.tooManyStreams()
+		return b.hub.tooMany(s.kind)
 	case s.kind == Stream:
 		b.streams++
 	default:

@@ -92,7 +92,16 @@ func (h *Hub) redisFailed(ctx context.Context, what string, err error) {
 		return
 	}
 	h.link.avoid()
+	h.lookForMasters(ctx)
 	h.logger.WarnContext(ctx, "redis failed", "while", what, "error", err)
+}
+
+// lookForMasters has the client of a cluster ask who has which keys now. By itself
+// it does so once a minute, and until then it dials a master that is gone.
+func (h *Hub) lookForMasters(ctx context.Context) {
+	if cluster, ok := h.rdb.(*redis.ClusterClient); ok {
+		cluster.ReloadState(ctx)
+	}
 }
 
 // renew drops the subscription's connection; the receive loop makes a new one.
@@ -119,6 +128,7 @@ func (l *link) receive(ctx context.Context) {
 			wait = shortest
 		}
 		l.hub.metrics.reconnects.Inc()
+		l.hub.lookForMasters(ctx)
 		l.hub.logger.WarnContext(ctx, "subscription to Redis interrupted", "error", err, "retry_in", wait)
 		pause(ctx, l.hub.jitter(wait))
 		wait = min(2*wait, longest)

@@ -115,7 +115,7 @@ func (c readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
 func mysqlFault(err error) fault {
 	var answer *mysql.MySQLError
 	if !errors.As(err, &answer) {
-		if connectionLost(err) || errors.Is(err, mysql.ErrInvalidConn) {
+		if connectionLost(err) || errors.Is(err, mysql.ErrInvalidConn) || garbled(err) {
 			return faultUnavailable
 		}
 		return faultUnknown
@@ -133,11 +133,18 @@ func mysqlFault(err error) fault {
 		3024, 1969, // a statement took longer than the server allows
 		4031, // the server closed an idle connection
 		1047, // a Galera node that is not ready
+		1180, // of the commit itself: who knows
 		3100: // group replication could not commit
 		return faultUnavailable
 	default:
 		return faultUnknown
 	}
+}
+
+// garbled tells whether the answer could not be understood. What it was about may
+// have happened, a commit above all.
+func garbled(err error) bool {
+	return errors.Is(err, mysql.ErrMalformPkt) || errors.Is(err, mysql.ErrPktSync) || errors.Is(err, mysql.ErrPktSyncMul)
 }
 
 // connectionLost tells whether err is about the connection rather than the statement.
