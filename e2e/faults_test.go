@@ -142,6 +142,20 @@ func TestRedisLossLosesNothing(t *testing.T) {
 	}
 }
 
+// The streams of a deleted account end also where the word of it was lost: it stands in the inbox.
+func TestStreamsOfADeletedAccountEndWithoutRedis(t *testing.T) {
+	t.Parallel()
+	redis := startRedis(t)
+	d := fresh(t, cluster, settings{"REDIS_URL": redis.url(), "HEAD_CHECK": "1s"})
+	gone := d.person(t, 0, "gone")
+	there := gone.device(1).at(1).stream(client.Now)
+	redis.kill()
+	require.NoError(t, gone.at(0).DeleteMe(t.Context(), password))
+	redis.start()
+	there.until("bye", func() bool { return len(there.byes) > 0 })
+	assert.Equal(t, client.ByeReasonRevoked, there.byes[0])
+}
+
 // conversationWith returns the id of the conversation of two people.
 func conversationWith(t *testing.T, p, peer *person) string {
 	t.Helper()
