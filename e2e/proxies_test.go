@@ -162,6 +162,31 @@ func TestProxiesSayThatNoNodeIsThere(t *testing.T) {
 	}
 }
 
+// TestProxiesPassOnWhileRedisIsAway: no node is ready then, and each serves all the same.
+func TestProxiesPassOnWhileRedisIsAway(t *testing.T) {
+	t.Parallel()
+	cable, given := farRedis(t)
+	d := fresh(t, cluster, given)
+	alice, bob := d.friends(t)
+	proxies := make([]*proxy, len(kinds))
+	for i, kind := range kinds {
+		proxies[i] = startProxy(t, kind, func(port string) string { return d.ours(t, kind, port) })
+	}
+	cable.turn(relayRefuses)
+	for n := range d.nodes {
+		eventually(t, "no node is ready", func() bool { return d.node(n).ready(t.Context()) == http.StatusServiceUnavailable })
+	}
+	for _, b := range proxies {
+		// What the proxy knows of the nodes changes with its next looks.
+		for looks := 0; looks < 30; looks++ {
+			message := alice.through(b).say(bob, "through "+b.name)
+			history := bob.through(b).history(message.ConversationID)
+			require.Equal(t, "through "+b.name, history[len(history)-1].Body)
+			<-tick()
+		}
+	}
+}
+
 // TestStockProxies: what the proxies do by themselves with a stream, and that the probe tells.
 func TestStockProxies(t *testing.T) {
 	t.Parallel()

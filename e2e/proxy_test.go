@@ -31,7 +31,7 @@ func (d *deployment) ours(t *testing.T, kind, port string) string {
 	content, err := os.ReadFile("../deploy/" + name)
 	require.NoError(t, err)
 	replaced := []string{
-		"node1:8080", strings.TrimPrefix(d.node(0).url, "http://"), "node2:8080", strings.TrimPrefix(d.node(1).url, "http://"),
+		"127.0.0.1:8079", "127.0.0.1:" + freePort(), "node1:8080", strings.TrimPrefix(d.node(0).url, "http://"), "node2:8080", strings.TrimPrefix(d.node(1).url, "http://"),
 		"maxconn 40000", "maxconn 1000", "worker_connections 16384", "worker_connections 1000",
 		"listen 80;", "listen 127.0.0.1:" + port + ";", "bind :80\n", "bind 127.0.0.1:" + port + "\n", "\n:80 {", "\nhttp://127.0.0.1:" + port + " {\n\tbind 127.0.0.1",
 	}
