@@ -23,8 +23,8 @@ build: ## build bin/longwire
 	CGO_ENABLED=0 $(GO) build -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/longwire .
 
 .PHONY: run
-run: build ## build it and serve on :8080, with everything in ./data
-	LONGWIRE_OPS_LISTEN="$${LONGWIRE_OPS_LISTEN-127.0.0.1:9090}" exec bin/longwire serve
+run: build ## build it and serve on 127.0.0.1:8080, with everything in ./data
+	LONGWIRE_LISTEN="$${LONGWIRE_LISTEN:-127.0.0.1:$${PORT:-8080}}" LONGWIRE_OPS_LISTEN="$${LONGWIRE_OPS_LISTEN-127.0.0.1:9090}" exec bin/longwire serve
 
 .PHONY: test
 test: ## run all tests with the race detector, beside a MariaDB or MySQL and a Redis of their own
@@ -68,8 +68,8 @@ verify: $(CODEGEN) ## check that generated code and go.mod are what they are mad
 	$(GO) mod tidy -diff
 
 .PHONY: image
-image: ## build the container image longwire:VERSION
-	docker build --build-arg VERSION='$(VERSION)' -t '$(IMAGE)' .
+image: ## build the container image longwire, also tagged longwire:VERSION
+	docker build --build-arg VERSION='$(VERSION)' -t '$(IMAGE)' -t longwire .
 
 .PHONY: clean
 clean: ## remove what was built, but not ./data

@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"time"
 
 	"longwire/config"
@@ -18,57 +16,67 @@ import (
 // dataSettings are the settings of commands that need the database only.
 var dataSettings = []string{"mysql-dsn", "data-dir"}
 
-// openData opens the database that a node with the same settings would use.
-func openData(ctx context.Context, cfg config.Config, logger *slog.Logger) (*repo.DB, error) {
-	where := repo.Config{MySQLDSN: cfg.MySQLDSN.Reveal(), Connections: cfg.MySQLConnections, Logger: logger}
-	if cfg.Embedded() {
-		if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
-			return nil, fmt.Errorf("data folder: %w", err)
-		}
-		where.SQLitePath = filepath.Join(cfg.DataDir, "longwire.db")
+var (
+	migrateCommand = config.Command{
+		Name: "migrate", Words: []string{"up", "down", "version"}, Settings: dataSettings,
+		About: "Brings the tables to the newest version (up), takes the last step back with all data it gave a place (down), or says\n" +
+			"which version they have (version). Without MySQL, up and down are for while no node runs.",
 	}
-	return repo.Open(ctx, where)
-}
+	epochCommand = config.Command{
+		Name: "epoch", Words: []string{"show", "renew"}, Settings: dataSettings,
+		About: "Says the epoch of the data (show), or gives it another one (renew): after restoring a backup, while no node runs, so that\n" +
+			"no client and no Redis believes in what the backup does not have.",
+	}
+	healthcheckCommand = config.Command{
+		Name: "healthcheck", Settings: []string{"listen"}, About: "Exits with 0 if the node at LONGWIRE_LISTEN answers, and with 1 if not.",
+	}
+	versionCommand = config.Command{Name: "version", About: "Says which version this is."}
+)
 
-// withData reads a command's settings and its one word, and runs it on the database.
-func (p program) withData(ctx context.Context, command string, args []string, run func(db *repo.DB, word string) error) (err error) {
-	cfg, rest, err := config.LoadOnly(command, dataSettings, args, p.getenv, p.stdout)
+// withData reads a command's settings and its one word, and runs it on the database, which it uses as the word says.
+func (p program) withData(
+	ctx context.Context, command config.Command, args []string, uses map[string]use, run func(db *repo.DB, word string) error,
+) (err error) {
+	cfg, word, err := config.LoadOnly(command, args, p.getenv, p.stdout)
+	if err != nil {
+		return misuse{err}
+	}
+	release, err := claimData(cfg, uses[word])
 	if err != nil {
 		return err
 	}
-	if len(rest) != 1 {
-		return fmt.Errorf("%w: %s takes one word", errUsage, command)
-	}
-	db, err := openData(ctx, cfg, slog.New(slog.DiscardHandler))
+	defer func() { err = errors.Join(err, release()) }()
+	db, err := connectData(ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return run(db, rest[0])
+	if err := pingData(ctx, db.Ping); err != nil {
+		return dataSetting(cfg, err)
+	}
+	return run(db, word)
 }
 
 // migrate changes the tables, or says which version they have.
 func (p program) migrate(ctx context.Context, args []string) error {
-	return p.withData(ctx, "migrate", args, func(db *repo.DB, word string) error {
+	uses := map[string]use{"up": makes, "down": changes, "version": looks}
+	return p.withData(ctx, migrateCommand, args, uses, func(db *repo.DB, word string) error {
+		var err error
 		switch word {
 		case "up":
-			if err := db.MigrateUp(ctx); err != nil {
-				return err
-			}
+			err = db.MigrateUp(ctx)
 		case "down":
-			if err := db.MigrateDown(ctx); err != nil {
-				return err
-			}
-		case "version":
-		default:
-			return fmt.Errorf("%w: migrate %q", errUsage, word)
+			err = db.MigrateDown(ctx)
+		}
+		if err != nil {
+			return err
 		}
 		at, dirty, err := db.MigrateVersion(ctx)
 		if err != nil {
 			return err
 		}
 		if dirty {
-			return fmt.Errorf("the tables are half way to version %d: a migration failed, and somebody must look", at)
+			return db.CheckVersion(ctx) // says what that means
 		}
 		_, err = fmt.Fprintf(p.stdout, "version %d\n", at)
 		return err
@@ -77,17 +85,20 @@ func (p program) migrate(ctx context.Context, args []string) error {
 
 // epoch says or renews the word by which data from before a restore is noticed.
 func (p program) epoch(ctx context.Context, args []string) error {
-	return p.withData(ctx, "epoch", args, func(db *repo.DB, word string) error {
-		var epoch string
-		var err error
-		switch word {
-		case "show":
-			epoch, err = db.Epoch(ctx)
-		case "renew":
-			epoch, err = db.RenewEpoch(ctx)
-		default:
-			return fmt.Errorf("%w: epoch %q", errUsage, word)
+	uses := map[string]use{"show": looks, "renew": changes}
+	return p.withData(ctx, epochCommand, args, uses, func(db *repo.DB, word string) error {
+		at, _, err := db.MigrateVersion(ctx)
+		if err != nil {
+			return err
 		}
+		if at == 0 {
+			return repo.ErrNoTables
+		}
+		ask := db.Epoch
+		if word == "renew" {
+			ask = db.RenewEpoch
+		}
+		epoch, err := ask(ctx)
 		if err != nil {
 			return err
 		}
@@ -96,12 +107,21 @@ func (p program) epoch(ctx context.Context, args []string) error {
 	})
 }
 
+// version says which version this is.
+func (p program) version(args []string) error {
+	if _, _, err := config.LoadOnly(versionCommand, args, p.getenv, p.stdout); err != nil {
+		return misuse{err}
+	}
+	_, err := fmt.Fprintf(p.stdout, "longwire %s\n", version)
+	return err
+}
+
 // healthcheck asks the node at the configured address whether it is up, for
 // containers that have no curl.
 func (p program) healthcheck(ctx context.Context, args []string) error {
-	cfg, _, err := config.LoadOnly("healthcheck", []string{"listen"}, args, p.getenv, p.stdout)
+	cfg, _, err := config.LoadOnly(healthcheckCommand, args, p.getenv, p.stdout)
 	if err != nil {
-		return err
+		return misuse{err}
 	}
 	host, port, err := net.SplitHostPort(cfg.Listen)
 	if err != nil {

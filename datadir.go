@@ -2,29 +2,31 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
 )
 
-// lockDataDir makes the data folder and keeps it for this process: two nodes
-// on one SQLite file would each have a Redis that the other does not see. The
+// errDataInUse is what whoever comes second to a data folder gets.
+var errDataInUse = errors.New("the data folder is in use")
+
+// lockDataDir makes the data folder and keeps it for this process until it is
+// released: two nodes on one SQLite file would each have a Redis that the other
+// does not see, and a command would change tables under a node that serves. The
 // kernel lets go of the lock when the process ends, however it ends.
-func lockDataDir(n *node) error {
-	if err := os.MkdirAll(n.cfg.DataDir, 0o700); err != nil {
-		return fmt.Errorf("data folder: %w", err)
+func lockDataDir(dir string) (release func() error, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
 	}
-	file, err := os.OpenFile(filepath.Join(n.cfg.DataDir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return fmt.Errorf("data folder: %w", err)
+		return nil, err
 	}
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = fmt.Errorf("another node uses the data folder %s; give this one its own with LONGWIRE_DATA_DIR", n.cfg.DataDir)
+			err = errDataInUse
 		}
-		return errors.Join(err, file.Close())
+		return nil, errors.Join(err, file.Close())
 	}
-	n.closers = append(n.closers, file.Close)
-	return nil
+	return file.Close, nil
 }

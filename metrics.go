@@ -53,5 +53,8 @@ func countRefusals(registry prometheus.Registerer) func(chat.Refusal) {
 		Name: "longwire_writer_refused_total", Help: "Messages that were not queued, by whose share of the queue was used up.",
 	}, []string{"share"})
 	registry.MustRegister(refused)
+	for _, why := range []chat.Refusal{chat.RefusedQueue, chat.RefusedSender, chat.RefusedConversation} {
+		refused.WithLabelValues(string(why)) // is 0 from the start, so that the first one is seen to be more
+	}
 	return func(why chat.Refusal) { refused.WithLabelValues(string(why)).Inc() }
 }

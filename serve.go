@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -45,10 +44,13 @@ type node struct {
 
 // serve runs a node until ctx ends, and returns when it has drained: nil unless
 // it could not start or could not go on.
-func serve(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) (err error) {
+func serve(ctx context.Context, cfg config.Config, unknown []config.Unknown, stdout, stderr io.Writer) (err error) {
 	n := &node{cfg: cfg, logger: newLogger(cfg, stderr), registry: newRegistry()}
 	defer func() { err = errors.Join(err, n.close()) }()
 	n.logger.InfoContext(ctx, "starting", "version", version, "settings", cfg)
+	for _, variable := range unknown {
+		n.logger.WarnContext(ctx, "unknown variable ignored", "name", variable.Name, "nearest", variable.Nearest)
+	}
 	if !cfg.RateLimit {
 		n.logger.WarnContext(ctx, "rate limits are off: this is for load tests only")
 	}
@@ -58,18 +60,18 @@ func serve(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) (er
 	}
 	api, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return fmt.Errorf("%w; choose another address with LONGWIRE_LISTEN", err)
 	}
 	n.closers = append(n.closers, ignoreClosed(api))
 	var ops net.Listener
 	if n.ops != nil {
 		if ops, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.OpsListen); err != nil {
-			return fmt.Errorf("listen for operators: %w", err)
+			return fmt.Errorf("%w; choose another address with LONGWIRE_OPS_LISTEN", err)
 		}
 		n.closers = append(n.closers, ignoreClosed(ops))
 	}
 	n.logger.InfoContext(ctx, "serving", "address", api.Addr().String(), "embedded", cfg.Embedded())
-	if cfg.Embedded() {
+	if cfg.Embedded() && isTerminal(stdout) {
 		welcome(stdout, api.Addr())
 	}
 	return n.run(ctx, api, ops)
@@ -78,7 +80,7 @@ func serve(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) (er
 // assemble makes the parts, from the data upwards. Nothing runs yet.
 func (n *node) assemble(ctx context.Context) error {
 	if n.cfg.Embedded() {
-		if err := lockDataDir(n); err != nil {
+		if err := n.lockData(); err != nil {
 			return err
 		}
 	}
@@ -182,6 +184,19 @@ func (n *node) newServer(handler http.Handler) *http.Server {
 	}
 }
 
+// lockData keeps the data folder for this node until it has stopped.
+func (n *node) lockData() error {
+	release, err := lockDataDir(n.cfg.DataDir)
+	if errors.Is(err, errDataInUse) {
+		return fmt.Errorf("another node, or a command, uses the data folder %s; give this one its own with LONGWIRE_DATA_DIR", n.cfg.DataDir)
+	}
+	if err != nil {
+		return dataSetting(n.cfg, err)
+	}
+	n.closers = append(n.closers, release)
+	return nil
+}
+
 // signingKeys returns the keys that were set or, in embedded mode, those kept in
 // the data folder.
 func (n *node) signingKeys() (*auth.Keys, error) {
@@ -207,46 +222,6 @@ func (n *node) signingKeys() (*auth.Keys, error) {
 	return auth.NewKeys(secret, previous...)
 }
 
-// openData opens the database and brings its tables up to date, waiting a while
-// for a server that is still starting.
-func (n *node) openData(ctx context.Context) error {
-	db, err := openData(ctx, n.cfg, n.logger)
-	if err != nil {
-		return err
-	}
-	n.db = db
-	n.closers = append(n.closers, db.Close)
-	if err := n.awaitData(ctx); err != nil {
-		return fmt.Errorf("the database does not answer: %w", err)
-	}
-	if n.cfg.Migrate {
-		if err := db.MigrateUp(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// awaitData returns when the database answers, or with its last error after half a minute.
-func (n *node) awaitData(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	retry := time.NewTicker(500 * time.Millisecond)
-	defer retry.Stop()
-	for {
-		err := n.db.Ping(ctx)
-		if err == nil {
-			return nil
-		}
-		n.logger.WarnContext(ctx, "waiting for the database", "error", err)
-		select {
-		case <-ctx.Done():
-			return err
-		case <-retry.C:
-		}
-	}
-}
-
 func (n *node) openRedis() (redis.UniversalClient, error) {
 	if !n.cfg.RedisURL.IsSet() {
 		embedded, err := realtime.NewEmbeddedRedis()
@@ -258,7 +233,7 @@ func (n *node) openRedis() (redis.UniversalClient, error) {
 	}
 	rdb, err := realtime.ConnectRedis(n.cfg.RedisURL.Reveal())
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("LONGWIRE_REDIS_URL: %w", err)
 	}
 	n.closers = append(n.closers, rdb.Close)
 	return rdb, nil
@@ -373,7 +348,7 @@ func (n *node) listen(server *http.Server, listener net.Listener, fail context.C
 // once, and lets requests under way finish. Ctx is over already.
 func (n *node) drain(ctx context.Context) error {
 	grace := n.cfg.ShutdownGrace
-	n.logger.InfoContext(ctx, "draining", "grace", grace.String())
+	n.logger.InfoContext(ctx, "draining", "grace", grace, "at_once", "with a second signal")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	if err := n.hub.Drain(ctx, grace*6/10); err != nil {
@@ -431,30 +406,4 @@ func ignoreClosed(listener net.Listener) func() error {
 		}
 		return nil
 	}
-}
-
-func newLogger(cfg config.Config, w io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: cfg.LogLevel}
-	if cfg.LogFormat == "text" {
-		return slog.New(slog.NewTextHandler(w, options))
-	}
-	return slog.New(slog.NewJSONHandler(w, options))
-}
-
-// welcome tells a person who has just started a node what to try.
-func welcome(w io.Writer, address net.Addr) {
-	host := address.String()
-	if tcp, ok := address.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
-		host = net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
-	}
-	fmt.Fprintf(w, `
-Longwire is ready.
-
-  Page      http://%[1]s/
-  API       http://%[1]s/docs
-  Try       curl --json '{"username":"alice","password":"correct horse"}' http://%[1]s/v1/auth/register
-
-The README's quick start goes on from there. Stop with Ctrl-C.
-
-`, host)
 }

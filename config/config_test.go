@@ -314,20 +314,58 @@ func TestHelpThatCannotBeWrittenIsAnError(t *testing.T) {
 func TestAnotherCommandReadsOnlyWhatItNames(t *testing.T) {
 	t.Parallel()
 	vars := map[string]string{"LONGWIRE_MYSQL_DSN": "d", "LONGWIRE_HEARTBEAT": "bad"}
-	c, rest, err := config.LoadOnly("migrate", []string{"mysql-dsn", "data-dir"}, []string{"--data-dir=/x", "up"}, env(vars), io.Discard)
-	require.NoError(t, err)
-	assert.Equal(t, config.Config{DataDir: "/x", MySQLDSN: config.NewSecret("d")}, c)
-	assert.Equal(t, []string{"up"}, rest)
+	migrate := config.Command{Name: "migrate", Words: []string{"up", "down"}, About: "It moves.", Settings: []string{"mysql-dsn", "data-dir"}}
+	for _, args := range [][]string{{"--data-dir=/x", "up"}, {"up", "--data-dir=/x"}, {"up", "--data-dir", "/x"}, {"--", "up", "--data-dir=/x"}} {
+		c, word, err := config.LoadOnly(migrate, args, env(vars), io.Discard)
+		require.NoError(t, err, args)
+		assert.Equal(t, config.Config{DataDir: "/x", MySQLDSN: config.NewSecret("d")}, c)
+		assert.Equal(t, "up", word)
+	}
 
 	var out strings.Builder
-	_, _, err = config.LoadOnly("migrate", []string{"mysql-dsn"}, []string{"-h"}, env(vars), &out)
+	_, _, err := config.LoadOnly(migrate, []string{"up", "-h"}, env(vars), &out)
 	require.ErrorIs(t, err, flag.ErrHelp)
-	assert.Contains(t, out.String(), "Usage: longwire migrate")
+	assert.Contains(t, out.String(), "Usage: longwire migrate up|down [--flag=value …]\n\nIt moves.\n")
 	assert.NotContains(t, out.String(), "heartbeat")
 
-	_, _, err = config.LoadOnly("x", []string{"heartbeat"}, nil, env(vars), io.Discard)
+	_, _, err = config.LoadOnly(config.Command{Name: "x", Settings: []string{"heartbeat"}}, nil, env(vars), io.Discard)
 	require.ErrorContains(t, err, "LONGWIRE_HEARTBEAT=bad")
-	assert.Panics(t, func() { _, _, _ = config.LoadOnly("x", []string{"hartbeat"}, nil, env(nil), io.Discard) })
+	assert.Panics(t, func() {
+		_, _, _ = config.LoadOnly(config.Command{Name: "x", Settings: []string{"hartbeat"}}, nil, env(nil), io.Discard)
+	})
+}
+
+func TestACommandTakesItsOneWord(t *testing.T) {
+	t.Parallel()
+	move := config.Command{Name: "move", Words: []string{"up", "down"}}
+	for want, args := range map[string][]string{
+		"move takes up or down; see `longwire move --help`":               nil,
+		"move takes up or down, not \"left\"; see `longwire move --help`": {"left"},
+		"move takes one word: \"down\" is one too many":                   {"up", "down"},
+		"flag provided but not defined: -far; see `longwire move --help`": {"up", "--far"},
+	} {
+		_, _, err := config.LoadOnly(move, args, env(nil), io.Discard)
+		require.EqualError(t, err, want)
+	}
+	_, _, err := config.LoadOnly(config.Command{Name: "stay"}, []string{"up"}, env(nil), io.Discard)
+	require.EqualError(t, err, "stay takes no argument, not \"up\"; see `longwire stay --help`")
+}
+
+func TestVariablesThatNobodyReadsAreFound(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, []config.Unknown{
+		{Name: "LONGWIRE_DATADIR", Nearest: "LONGWIRE_DATA_DIR"},
+		{Name: "LONGWIRE_HEARTBEET", Nearest: "LONGWIRE_HEARTBEAT"},
+		{Name: "LONGWIRE_JWT_SECRETS_FILE", Nearest: "LONGWIRE_JWT_SECRET_FILE"},
+		{Name: "LONGWIRE_PORT"},
+		{Name: "LONGWIRE_WHATEVER_THIS_IS"},
+	}, config.UnknownVariables([]string{
+		"PATH=/bin", "LONGWIRE_WHATEVER_THIS_IS=", "LONGWIRE_HEARTBEET=1s", "LONGWIRE_HEARTBEAT=1s", "LONGWIRE_DATADIR=/x",
+		"LONGWIRE_JWT_SECRETS_FILE=/x", "LONGWIRE_JWT_SECRET_FILE=/x", "LONGWIRE_PORT=80",
+	}))
+	assert.Empty(t, config.UnknownVariables([]string{
+		"LONGWIRE_SERVICE_HOST=10.0.0.1", "LONGWIRE_SERVICE_PORT=8080", "LONGWIRE_PORT=tcp://10.0.0.1:8080", "LONGWIRE_PORT_8080_TCP_ADDR=10.0.0.1",
+	}), "of Kubernetes")
 }
 
 var errBroken = errors.New("broken")

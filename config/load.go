@@ -14,16 +14,19 @@ import (
 // maxSecretFile bounds what is read of a file that is said to hold a secret.
 const maxSecretFile = 64 << 10
 
+// serve is the command whose settings are all there are.
+var serve = Command{Name: "serve", About: "Runs a node until SIGTERM or Ctrl-C; a second one ends it at once."}
+
 // Load reads the settings of `longwire serve` from its arguments, then from the environment, then from the defaults. It
 // returns every error at once, joined. Asked for help it writes that to help and returns [flag.ErrHelp].
 func Load(args []string, getenv func(string) string, help io.Writer) (Config, error) {
 	var c Config
-	sources, rest, err := read("serve", c.settings(), args, getenv, help)
+	sources, words, err := read(serve, c.settings(), args, getenv, help)
 	if err != nil {
 		return Config{}, err
 	}
-	if len(rest) > 0 {
-		return Config{}, fmt.Errorf("unexpected argument %q: a flag's value follows it as --flag=value", rest[0])
+	if len(words) > 0 {
+		return Config{}, fmt.Errorf("unexpected argument %q: a flag's value follows it as --flag=value", words[0])
 	}
 	if err := errors.Join(sources.apply(), c.check(sources)); err != nil {
 		return Config{}, err
@@ -31,28 +34,59 @@ func Load(args []string, getenv func(string) string, help io.Writer) (Config, er
 	return c, nil
 }
 
-// LoadOnly reads the named settings (flag names, without dashes) for another command than serve and leaves the others at
-// their zero value. It checks each by itself, but not whether they make a node, and returns the arguments that are no
-// flags beside them. A name that is no setting is a mistake in the program and panics.
-func LoadOnly(command string, names, args []string, getenv func(string) string, help io.Writer) (Config, []string, error) {
+// Command is a command of the program.
+type Command struct {
+	Name     string
+	Words    []string // of which it takes one; none means that it takes none
+	About    string   // one sentence for its help
+	Settings []string // flag names, without dashes, in the order of the help
+}
+
+// LoadOnly reads the settings of another command than serve and leaves all others at their zero value. It checks each by
+// itself, but not whether they make a node, and returns the one word that the command takes; flags may stand on both sides of
+// it. A name that is no setting is a mistake in the program and panics.
+func LoadOnly(command Command, args []string, getenv func(string) string, help io.Writer) (Config, string, error) {
 	var c Config
 	all := c.settings()
 	var some []setting
-	for _, name := range names {
+	for _, name := range command.Settings {
 		i := slices.IndexFunc(all, func(s setting) bool { return s.name == name })
 		if i < 0 {
 			panic("config: no setting is called " + name)
 		}
 		some = append(some, all[i])
 	}
-	sources, rest, err := read(command, some, args, getenv, help)
+	sources, words, err := read(command, some, args, getenv, help)
 	if err != nil {
-		return Config{}, nil, err
+		return Config{}, "", err
+	}
+	word, err := command.word(words)
+	if err != nil {
+		return Config{}, "", err
 	}
 	if err := sources.apply(); err != nil {
-		return Config{}, nil, err
+		return Config{}, "", err
 	}
-	return c, rest, nil
+	return c, word, nil
+}
+
+// word returns the one word that was given, if that is what the command takes.
+func (c Command) word(given []string) (string, error) {
+	takes := "no argument"
+	if len(c.Words) > 0 {
+		takes = strings.Join(c.Words, " or ")
+	}
+	switch {
+	case len(c.Words) == 0 && len(given) == 0:
+		return "", nil
+	case len(given) == 0:
+		return "", fmt.Errorf("%s takes %s; see `longwire %s --help`", c.Name, takes, c.Name)
+	case !slices.Contains(c.Words, given[0]):
+		return "", fmt.Errorf("%s takes %s, not %q; see `longwire %s --help`", c.Name, takes, given[0], c.Name)
+	case len(given) > 1:
+		return "", fmt.Errorf("%s takes one word: %q is one too many", c.Name, given[1])
+	}
+	return given[0], nil
 }
 
 // source is where one setting's text comes from.
@@ -67,9 +101,9 @@ type source struct {
 type sources []source
 
 // read finds out where each setting comes from, without looking at the values: the flag package would stop at the first
-// bad one.
-func read(command string, settings []setting, args []string, getenv func(string) string, help io.Writer) (sources, []string, error) {
-	flags := flag.NewFlagSet("longwire "+command, flag.ContinueOnError)
+// bad one. It returns the arguments that are no flags, too.
+func read(command Command, settings []setting, args []string, getenv func(string) string, help io.Writer) (sources, []string, error) {
+	flags := flag.NewFlagSet("longwire "+command.Name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // every error is returned; nothing is printed behind the caller's back
 	for _, s := range settings {
 		flags.Var(&rawFlag{isSwitch: s.isSwitch()}, s.name, s.usage)
@@ -77,14 +111,15 @@ func read(command string, settings []setting, args []string, getenv func(string)
 			flags.Var(&rawFlag{}, s.name+"-file", s.usage)
 		}
 	}
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			if err := writeHelp(help, command, settings); err != nil {
-				return nil, nil, fmt.Errorf("write help: %w", err)
-			}
-			return nil, nil, flag.ErrHelp
+	words, err := parse(flags, args)
+	if errors.Is(err, flag.ErrHelp) {
+		if err := writeHelp(help, command, settings); err != nil {
+			return nil, nil, fmt.Errorf("write help: %w", err)
 		}
-		return nil, nil, fmt.Errorf("%w; see `longwire %s --help`", err, command)
+		return nil, nil, flag.ErrHelp
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w; see `longwire %s --help`", err, command.Name)
 	}
 	given := map[string]string{}
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = f.Value.String() })
@@ -92,7 +127,21 @@ func read(command string, settings []setting, args []string, getenv func(string)
 	for _, s := range settings {
 		found = append(found, find(s, given, getenv))
 	}
-	return found, flags.Args(), nil
+	return found, words, nil
+}
+
+// parse reads flags before, between and after words. The flag package alone takes all that follows a word for words.
+func parse(flags *flag.FlagSet, args []string) (words []string, err error) {
+	for {
+		if err := flags.Parse(args); err != nil {
+			return nil, err
+		}
+		if flags.NArg() == 0 {
+			return words, nil
+		}
+		words = append(words, flags.Arg(0))
+		args = flags.Args()[1:]
+	}
 }
 
 // find looks for one setting: a flag beats the environment, and that beats the default. An empty variable counts as none,
@@ -242,11 +291,26 @@ func (f *rawFlag) Set(text string) error {
 	return nil
 }
 
-func writeHelp(w io.Writer, command string, settings []setting) error {
+func writeHelp(w io.Writer, command Command, settings []setting) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "Usage: longwire %s [--flag=value …]\n\n"+
-		"Every setting is an environment variable and a flag; the flag wins. Secrets are better read from a file, which\n"+
-		"the same name with _FILE or -file at its end points to, than given as flags, which every process can see.\n", command)
+	fmt.Fprintf(&text, "Usage: longwire %s", command.Name)
+	if len(command.Words) > 0 {
+		fmt.Fprintf(&text, " %s", strings.Join(command.Words, "|"))
+	}
+	if len(settings) > 0 {
+		text.WriteString(" [--flag=value …]")
+	}
+	fmt.Fprintf(&text, "\n\n%s\n", command.About)
+	if len(settings) > 0 {
+		text.WriteString("\nEvery setting is an environment variable and a flag; the flag wins.")
+	}
+	if slices.ContainsFunc(settings, setting.fromFile) {
+		text.WriteString(" Secrets are better read from a file, which\n" +
+			"the same name with _FILE or -file at its end points to, than given as flags, which every process can see.")
+	}
+	if len(settings) > 0 {
+		text.WriteString("\n")
+	}
 	group := ""
 	for _, s := range settings {
 		if s.group != group {

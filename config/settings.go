@@ -17,7 +17,7 @@ type setting struct {
 
 // env returns the name of the setting's environment variable.
 func (s setting) env() string {
-	return "LONGWIRE_" + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
+	return prefix + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
 }
 
 // fromFile says whether the setting can also be read from a file named by LONGWIRE_…_FILE or --…-file, which is how

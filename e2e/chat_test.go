@@ -149,13 +149,16 @@ func TestReadmeQuickStartWorks(t *testing.T) {
 	require.True(t, found)
 
 	d := fresh(t, embedded, nil)
-	command := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
-	command.Env = append(os.Environ(), "H="+d.node(0).url)
-	var output bytes.Buffer
-	command.Stdout, command.Stderr = &output, &output
-	require.NoError(t, command.Run(), "%s", output.String())
-	assert.Contains(t, output.String(), `"state":"accepted"`)
-	assert.Contains(t, output.String(), "event: hello")
-	assert.Equal(t, 2, strings.Count(output.String(), `"idempotency_key":"hello-1"`), "sent twice, both with one answer: %s", output.String())
-	assert.Equal(t, 2, strings.Count(output.String(), `"type":"message.created"`), "once by the stream and once by the poll: %s", output.String())
+	for _, time := range []string{"the first time", "pasted again"} {
+		command := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
+		command.Env = append(os.Environ(), "H="+d.node(0).url)
+		var output bytes.Buffer
+		command.Stdout, command.Stderr = &output, &output
+		require.NoError(t, command.Run(), "%s: %s", time, output.String())
+		said := output.String()
+		assert.Contains(t, said, `"state":"accepted"`, time)
+		assert.Contains(t, said, "event: hello", time)
+		assert.Equal(t, 2, strings.Count(said, `"idempotency_key":"hello-1"`), "%s: sent twice, both with one answer: %s", time, said)
+		assert.Equal(t, 2, strings.Count(said, `"type":"message.created"`), "%s: once by the stream and once by the poll: %s", time, said)
+	}
 }

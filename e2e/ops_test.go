@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -89,7 +91,14 @@ func TestMigrateCommand(t *testing.T) {
 				require.Zero(t, code, "%s: %s", word, failed)
 				return said
 			}
-			assert.Contains(t, migrate("version"), "version 0")
+			if b == cluster {
+				assert.Contains(t, migrate("version"), "version 0")
+			}
+			for _, word := range []string{"show", "renew"} {
+				code, _, said := longwire(t, env, "epoch", word)
+				assert.Equal(t, 1, code)
+				assert.Regexp(t, "the database has no tables of Longwire|there is no database in ", said)
+			}
 			newest := migrate("up")
 			assert.Regexp(t, `version [1-9]`, newest)
 			assert.Equal(t, newest, migrate("up"), "twice is once")
@@ -114,7 +123,7 @@ func TestServeWithoutMigration(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	n := newNode(map[string]string{"LONGWIRE_DATA_DIR": dir, "LONGWIRE_MIGRATE": "false"})
-	require.Error(t, n.start())
+	require.ErrorContains(t, n.start(), "the database has no tables of Longwire: run `longwire migrate up`")
 	code, _, said := longwire(t, settings{"DATA_DIR": dir}, "migrate", "up")
 	require.Zero(t, code, said)
 	n = newNode(map[string]string{"LONGWIRE_DATA_DIR": dir, "LONGWIRE_MIGRATE": "false"})
@@ -160,6 +169,17 @@ func TestHealthAndOps(t *testing.T) {
 	_, _, metrics := get("http://" + ops + "/metrics")
 	assert.Contains(t, metrics, "longwire_")
 	assert.Contains(t, metrics, "go_goroutines")
+	for counter, values := range map[string]string{
+		`writer_refused_total{share=`: "queue sender conversation", `announce_lost_total{reason=`: "queue_full stream registry publish",
+		`ephemeral_dropped_total{reason=`: "queue_full busy redis reader", `resets_total{reason=`: "too_old unknown_future epoch",
+		`sessions_ended_total{reason=`:     "revoked shutdown",
+		`http_rate_limited_total{budget=`:  "register login login_username refresh send typing password export search probe write",
+		`http_streams_ended_total{reason=`: "lifetime token_expiring slow_consumer client_left shutdown revoked",
+	} {
+		for value := range strings.FieldsSeq(values) {
+			assert.Contains(t, metrics, fmt.Sprintf("\nlongwire_%s%q} 0\n", counter, value), "it is there before its first step")
+		}
+	}
 
 	code, _, _ := longwire(t, settings{"LISTEN": strings.TrimPrefix(d.node(0).url, "http://")}, "healthcheck")
 	assert.Zero(t, code)
@@ -176,6 +196,31 @@ func TestHealthAndOps(t *testing.T) {
 	}
 }
 
+// A wrong password does not become right by waiting.
+func TestDatabaseThatRefusesEndsTheNodeAtOnce(t *testing.T) {
+	t.Parallel()
+	for want, change := range map[string]func(*mysql.Config){
+		"1045": func(c *mysql.Config) { c.User, c.Passwd = "nobody-of-this-name", "wrong" },
+		"1049": func(c *mysql.Config) { c.DBName = "e2e_that_is_not_there" },
+	} {
+		config, err := mysql.ParseDSN(os.Getenv("TEST_MYSQL_DSN"))
+		require.NoError(t, err)
+		config.DBName = "mysql"
+		change(config)
+		dsn := config.FormatDSN()
+		for _, args := range [][]string{{"serve"}, {"migrate", "version"}, {"epoch", "renew"}} {
+			env := settings{"MYSQL_DSN": dsn, "SINGLE_NODE": "true", "JWT_SECRET": strings.Repeat("s", 32), "LISTEN": "127.0.0.1:0"}
+			if args[0] != "serve" {
+				env = settings{"MYSQL_DSN": dsn}
+			}
+			code, _, said := longwire(t, env, args...)
+			assert.Equal(t, 1, code, "%s: %s", args, said)
+			assert.Contains(t, said, "LONGWIRE_MYSQL_DSN: the database cannot be used: mysql: Error "+want, args)
+			assert.NotContains(t, said, "waiting for the database", args)
+		}
+	}
+}
+
 // Two nodes on one data folder would ruin it.
 func TestEmbeddedDataBelongsToOneNode(t *testing.T) {
 	t.Parallel()
@@ -183,8 +228,16 @@ func TestEmbeddedDataBelongsToOneNode(t *testing.T) {
 	first := newNode(map[string]string{"LONGWIRE_DATA_DIR": dir})
 	require.NoError(t, first.start())
 	second := newNode(map[string]string{"LONGWIRE_DATA_DIR": dir})
-	require.Error(t, second.start())
+	require.ErrorContains(t, second.start(), "give this one its own with LONGWIRE_DATA_DIR")
+	for _, command := range [][]string{{"migrate", "up"}, {"migrate", "down"}, {"epoch", "renew"}} {
+		code, _, said := longwire(t, settings{"DATA_DIR": dir}, command...)
+		assert.Equal(t, 1, code, command)
+		assert.Contains(t, said, "stop it first", command)
+	}
+	code, _, said := longwire(t, settings{"DATA_DIR": dir}, "migrate", "version")
+	assert.Zero(t, code, said)
 	require.NoError(t, first.stop())
+	assert.NotContains(t, first.log.String(), "Longwire is ready", "its output is no terminal")
 	require.NoError(t, second.start(), "and whoever comes after it may have it")
 	require.NoError(t, second.stop())
 }

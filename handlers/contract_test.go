@@ -287,4 +287,15 @@ func TestDocumentedEventsAreTrue(t *testing.T) {
 		assert.True(t, seen[kind], kind)
 		assert.Contains(t, string(text), "| `"+kind+"` |")
 	}
+	_, block, _ := strings.Cut(string(text), "## Events")
+	_, block, _ = strings.Cut(block, "```json\n")
+	block, _, _ = strings.Cut(block, "```")
+	next := 42
+	for line := range strings.Lines(block) {
+		if strings.HasPrefix(line, `{"cursor":"`) {
+			assert.Contains(t, line, fmt.Sprintf(`.%d","type"`, next), "cursors count on")
+			next++
+		}
+	}
+	assert.Greater(t, next, 42+25)
 }

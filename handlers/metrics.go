@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"longwire/realtime"
 )
 
 // metrics is what this package counts. Labels come from bounded sets only.
@@ -39,5 +41,19 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
 	}
+	m.begin()
 	return m, nil
+}
+
+// begin shows 0 for everything that nothing has been counted of: who watches a
+// counter would not notice its first step from nowhere.
+func (m *metrics) begin() {
+	for _, b := range budgets {
+		m.limited.WithLabelValues(b.name)
+	}
+	for _, reason := range []string{
+		endLifetime, endTokenExpiring, endSlowConsumer, endClientLeft, string(realtime.EndShutdown), string(realtime.EndRevoked),
+	} {
+		m.ended.WithLabelValues(reason)
+	}
 }

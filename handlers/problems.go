@@ -8,7 +8,9 @@ import (
 	"math"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -156,6 +158,8 @@ func (a *api) fail(err error, c echo.Context) {
 		header.Set(echo.HeaderWWWAuthenticate, "Bearer")
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		header.Set(echo.HeaderRetryAfter, strconv.Itoa(retryAfterSeconds(known.RetryAfter)))
+	case http.StatusMethodNotAllowed:
+		allowHead(header)
 	}
 	body, err := json.Marshal(said)
 	if err != nil { // strings and numbers: cannot happen
@@ -164,6 +168,14 @@ func (a *api) fail(err error, c echo.Context) {
 	}
 	if err := c.Blob(said.Status, "application/problem+json", body); err != nil {
 		x.clientLeft = true
+	}
+}
+
+// allowHead adds to what echo says is allowed what it does not know of, see [headAsGet].
+func allowHead(header http.Header) {
+	allowed := strings.Split(header.Get(echo.HeaderAllow), ", ")
+	if at := slices.Index(allowed, http.MethodGet); at >= 0 {
+		header.Set(echo.HeaderAllow, strings.Join(slices.Insert(allowed, at+1, http.MethodHead), ", "))
 	}
 }
 

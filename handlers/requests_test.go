@@ -28,8 +28,11 @@ func TestUnknownRoutesAreProblems(t *testing.T) {
 	w = do(t, h, http.MethodPost, "/v1/me", "")
 	require.Equal(t, http.StatusMethodNotAllowed, w.Code)
 	require.Equal(t, codeMethodNotAllowed, problemIn(t, w).Code)
-	require.Contains(t, w.Header().Get("Allow"), "GET")
-	require.Contains(t, w.Header().Get("Allow"), "PATCH")
+	require.ElementsMatch(t, []string{"OPTIONS", "GET", "HEAD", "PATCH", "DELETE"}, strings.Split(w.Header().Get("Allow"), ", "))
+
+	w = do(t, h, http.MethodGet, "/v1/auth/login", "")
+	require.Equal(t, http.StatusMethodNotAllowed, w.Code)
+	require.Equal(t, "OPTIONS, POST", w.Header().Get("Allow"), "HEAD goes where GET goes only")
 }
 
 // TestFaultyRequestsAreRefused goes through what the specification does not

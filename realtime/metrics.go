@@ -86,7 +86,23 @@ func newMetrics(registerer prometheus.Registerer, h *Hub) (*metrics, error) {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
 	}
+	m.begin()
 	return m, nil
+}
+
+// begin shows 0 for everything that nothing has been counted of: who watches a
+// counter would not notice its first step from nowhere.
+func (m *metrics) begin() {
+	for counter, reasons := range map[*prometheus.CounterVec][]string{
+		m.lost:             {lostQueueFull, lostStream, lostRegistry, lostPublish},
+		m.resets:           {string(ResetTooOld), string(ResetUnknownFuture), string(ResetEpoch)},
+		m.sessionsEnded:    {string(EndShutdown), string(EndRevoked)},
+		m.ephemeralDropped: {droppedQueueFull, droppedBusy, droppedRedis, droppedReader},
+	} {
+		for _, reason := range reasons {
+			counter.WithLabelValues(reason)
+		}
+	}
 }
 
 func (m *metrics) open(kind Kind) prometheus.Gauge {

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -50,7 +49,7 @@ type DB struct {
 }
 
 // Open opens the database. It does not connect to MySQL yet, nor make tables:
-// see [DB.Ping] and [DB.MigrateUp].
+// see [DB.Ping] and [DB.MigrateUp]. Its errors are for those who run a node.
 func Open(_ context.Context, config Config) (*DB, error) {
 	if (config.MySQLDSN == "") == (config.SQLitePath == "") {
 		return nil, errors.New("repo: want either a MySQL DSN or a SQLite path")
@@ -68,24 +67,24 @@ func Open(_ context.Context, config Config) (*DB, error) {
 	if config.SQLitePath != "" {
 		write, read, err := openSQLite(config.SQLitePath)
 		if err != nil {
-			return nil, fmt.Errorf("repo: %w", err)
+			return nil, err
 		}
 		db.write, db.read, db.dialect = write, read, &sqliteDialect
 		return db, nil
 	}
 	cfg, err := mysqlConfig(config.MySQLDSN)
 	if err != nil {
-		return nil, fmt.Errorf("repo: %w", err)
+		return nil, err
 	}
 	pool, err := openMySQL(cfg, config.Connections)
 	if err != nil {
-		return nil, fmt.Errorf("repo: %w", err)
+		return nil, err
 	}
 	joining := cfg.Clone()
 	joining.MultiStatements = true
 	joined, err := openMySQL(joining, joinedConns)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("repo: %w", err), pool.Close())
+		return nil, errors.Join(err, pool.Close())
 	}
 	db.write, db.read, db.joined, db.dialect, db.mysql = pool, pool, joined, &mysqlDialect, cfg
 	return db, nil
@@ -103,7 +102,8 @@ func (db *DB) Close() error {
 	return err
 }
 
-// Ping tells whether the database answers; CodeUnavailable when it does not.
+// Ping tells whether the database answers; CodeUnavailable when it does not,
+// see also [Refused].
 func (db *DB) Ping(ctx context.Context) error {
 	_, err := one(db.reader(ctx), nil, scanInt, "SELECT 1")
 	return err

@@ -24,6 +24,9 @@ var migrating sync.Mutex
 // MigrateUp brings the tables to the newest version and makes sure that the
 // data has an epoch. Nodes that start at once wait for each other.
 func (db *DB) MigrateUp(ctx context.Context) error {
+	if _, err := db.refuseNewer(ctx); err != nil {
+		return err
+	}
 	if err := db.migrate(ctx, (*migrate.Migrate).Up); err != nil {
 		return err
 	}
@@ -33,20 +36,14 @@ func (db *DB) MigrateUp(ctx context.Context) error {
 
 // MigrateDown takes back the newest migration, with all data it gave a place.
 func (db *DB) MigrateDown(ctx context.Context) error {
-	return db.migrate(ctx, func(m *migrate.Migrate) error { return m.Steps(-1) })
-}
-
-// MigrateVersion returns the version of the tables, 0 when there are none;
-// dirty when a migration failed half way and somebody must look.
-func (db *DB) MigrateVersion(ctx context.Context) (version uint, dirty bool, err error) {
-	err = db.migrate(ctx, func(m *migrate.Migrate) error {
-		var err error
-		if version, dirty, err = m.Version(); errors.Is(err, migrate.ErrNilVersion) {
-			return nil
-		}
+	at, err := db.refuseNewer(ctx)
+	if err != nil {
 		return err
-	})
-	return version, dirty, err
+	}
+	if at == 0 {
+		return ErrNoTables
+	}
+	return db.migrate(ctx, func(m *migrate.Migrate) error { return m.Steps(-1) })
 }
 
 // migrate runs fn; again while another node has the lock.
@@ -57,6 +54,9 @@ func (db *DB) migrate(ctx context.Context, fn func(m *migrate.Migrate) error) er
 		err := db.migrateOnce(ctx, fn)
 		if err == nil || errors.Is(err, migrate.ErrNoChange) {
 			return nil
+		}
+		if dirty, ok := errors.AsType[migrate.ErrDirty](err); ok {
+			return halfWay(uint(max(dirty.Version, 0)))
 		}
 		if !errors.Is(err, database.ErrLocked) && !errors.Is(err, migrate.ErrLocked) && !errors.Is(err, migrate.ErrLockTimeout) {
 			return fmt.Errorf("migrate: %w", err)

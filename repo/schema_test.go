@@ -1,11 +1,14 @@
 package repo_test
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -61,6 +64,63 @@ func TestMigrationsGoUpDownAndUpAgain(t *testing.T) {
 			requireCode(t, chat.CodeNotFound, err)
 		})
 	}
+}
+
+func TestTablesOfAnotherVersionAreToldApart(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"sqlite", "mysql"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			db := openBare(t, bare(t, kind))
+			ctx := t.Context()
+			_, _, err := db.MigrateVersion(ctx)
+			require.NoError(t, err)
+			_, err = db.Pool().ExecContext(ctx, "SELECT 1 FROM schema_migrations")
+			require.Error(t, err, "who only looks makes no table")
+			require.ErrorIs(t, db.CheckVersion(ctx), repo.ErrNoTables)
+			require.ErrorIs(t, db.MigrateDown(ctx), repo.ErrNoTables)
+
+			require.NoError(t, db.MigrateUp(ctx))
+			require.NoError(t, db.CheckVersion(ctx))
+			newest, _, err := db.MigrateVersion(ctx)
+			require.NoError(t, err)
+			require.NoError(t, db.MigrateDown(ctx))
+			require.EqualError(t, db.CheckVersion(ctx),
+				fmt.Sprintf("the tables have version %d, this program needs %d: run `longwire migrate up`", newest-1, newest))
+
+			set := func(statement string) {
+				_, err := db.Pool().ExecContext(ctx, statement)
+				require.NoError(t, err)
+			}
+			set("UPDATE schema_migrations SET dirty = 1")
+			halfWay := fmt.Sprintf("half way to version %d", newest-1)
+			require.ErrorContains(t, db.CheckVersion(ctx), halfWay)
+			require.ErrorContains(t, db.MigrateUp(ctx), halfWay)
+			set("UPDATE schema_migrations SET dirty = 0, version = 99")
+			for _, err := range []error{db.CheckVersion(ctx), db.MigrateUp(ctx), db.MigrateDown(ctx)} {
+				require.EqualError(t, err, fmt.Sprintf("the tables are of a newer Longwire (version 99; this one knows %d)", newest))
+			}
+		})
+	}
+}
+
+func TestRefusalsAreToldFromSilence(t *testing.T) {
+	t.Parallel()
+	config, err := mysql.ParseDSN(newDatabase(t))
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "no.db")
+	require.NoError(t, os.WriteFile(path, bytes.Repeat([]byte("no database\n"), 1000), 0o600))
+	elsewhere, stranger := config.Clone(), config.Clone()
+	elsewhere.DBName = "repo_that_is_not_there"
+	stranger.User, stranger.Passwd = "nobody-of-this-name", "wrong"
+	for what, wrong := range map[string]repo.Config{
+		"database": {MySQLDSN: elsewhere.FormatDSN()}, "user": {MySQLDSN: stranger.FormatDSN()}, "file": {SQLitePath: path},
+	} {
+		err := openBare(t, wrong).Ping(t.Context())
+		assert.True(t, repo.Refused(err), "%s: %v", what, err)
+	}
+	assert.False(t, repo.Refused(openBare(t, repo.Config{MySQLDSN: "root@tcp(127.0.0.1:1)/nothing"}).Ping(t.Context())))
+	assert.False(t, repo.Refused(nil))
 }
 
 func TestNodesThatStartAtOnceAgreeOnTablesAndEpoch(t *testing.T) {
