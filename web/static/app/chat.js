@@ -124,7 +124,7 @@ const Announcement = ({ state, a }) => html`<div class="strip" data-testid="anno
 
 export function Chat({ state, route, conversation: c, user }) {
   const peer = c?.peer ?? (user && state.users.get(user)) ?? (user ? { id: user, username: "", display_name: "…", status_text: "" } : undefined);
-  const [composing, setComposing] = useState(null); // { reply } or { edit }
+  const [composing, setComposing] = useState(null); // { reply } or { edit }, with the text when it was refused
   const [dialog, show] = useState(null); // { kind, m }
   const toEnd = useRef(() => {});
   const place = peer?.id ?? c.id; // stays the same when the first message makes a conversation of it

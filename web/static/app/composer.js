@@ -1,6 +1,7 @@
 // Writing: a field that grows, mentions, replies and edits.
 import { edit, send, typing } from "./actions.js";
 import { drafts } from "./chats.js";
+import { report } from "./core.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./lib.js";
 import { Icon } from "./icons.js";
 import { mentioned, wordBefore } from "./mentions.js";
@@ -32,7 +33,7 @@ export function Composer({ state, chat, place, people, composing, setComposing, 
     else drafts.delete(place);
   };
   useEffect(() => {
-    if (composing?.edit) setText(composing.edit.body);
+    if (composing?.edit) setText(composing.text ?? composing.edit.body);
     if (composing) field.current?.focus();
   }, [composing]);
   useEffect(() => {
@@ -56,8 +57,12 @@ export function Composer({ state, chat, place, people, composing, setComposing, 
     const mentions = mentioned(body, people);
     if (composing?.edit) {
       const m = composing.edit;
-      if (body !== m.body) edit(m, body, mentions);
       stop();
+      if (body !== m.body)
+        edit(m, body, mentions).catch((error) => {
+          report(error);
+          setComposing((now) => now ?? { edit: m, text: body }); // to be tried again
+        });
       return;
     }
     send(chat, { body, ...(mentions.length && { mentions }), ...(composing?.reply && { reply_to: composing.reply.seq }) });

@@ -2,7 +2,8 @@
 import {
   announce, ban, dissolve, findPeople, invite, kick, leaveGroup, letIn, liftBan, loadManagement, loadMembers, moreMembers, mute, openPerson, revoke, setRole, updateGroup,
 } from "./actions.js";
-import { attempt, explain, notes } from "./core.js";
+import { attempt, notes } from "./core.js";
+import { Problem, Submit, useForm, useSending } from "./forms.js";
 import { policies } from "./groups.js";
 import { html, useEffect, useState } from "./lib.js";
 import { useTyped } from "./people.js";
@@ -14,28 +15,26 @@ import { Avatar, Dialog, Field, IconButton, Menu, ask, useAsync } from "./ui.js"
 const rank = { owner: 0, admin: 1, member: 2 };
 
 function Edit({ g, onClose }) {
-  const [problem, setProblem] = useState("");
-  const submit = async (e) => {
-    e.preventDefault();
-    const form = Object.fromEntries(new FormData(e.target));
-    try {
-      await updateGroup(g.id, { ...form, name: form.name.trim(), description: form.description.trim(), history_for_newcomers: form.history_for_newcomers === "yes" });
-      onClose();
-    } catch (error) {
-      setProblem(explain(error));
-    }
-  };
-  const choice = (name, label, values) => html`<${Field} label=${label}><select name=${name} value=${String(g[name])}>${values.map(([v, text]) => html`<option value=${v}>${text}</option>`)}</select><//>`;
-  return html`<${Dialog} title="Change the group" onClose=${onClose}><form onSubmit=${submit}>
-    <${Field} label="Name"><input name="name" required maxlength="100" value=${g.name} autofocus /><//>
-    <${Field} label="What it is about"><textarea name="description" maxlength="1000" rows="3" value=${g.description}></textarea><//>
+  const { busy, problem, submit } = useSending();
+  const form = useForm({ ...g, history_for_newcomers: g.history_for_newcomers ? "yes" : "no" });
+  const save = (e) => submit(e, async () => {
+    const change = { ...form.typed }; // what others have changed meanwhile stays as they want it
+    for (const name of ["name", "description"]) if (name in change) change[name] = change[name].trim();
+    if ("history_for_newcomers" in change) change.history_for_newcomers = change.history_for_newcomers === "yes";
+    if (Object.keys(change).length) await updateGroup(g.id, change);
+    onClose();
+  });
+  const choice = (name, label, values, className) => html`<${Field} label=${label} className=${className}><select ...${form.at(name)}>${values.map(([v, text]) => html`<option value=${v}>${text}</option>`)}</select><//>`;
+  return html`<${Dialog} title="Change the group" onClose=${onClose}><form onSubmit=${save} data-testid="edit-form">
+    <${Field} label="Name"><input ...${form.at("name")} required maxlength="100" autofocus /><//>
+    <${Field} label="What it is about"><textarea ...${form.at("description")} maxlength="1000" rows="3"></textarea><//>
     <div class="two">${choice("visibility", "Who finds it", [["private", "Its members only"], ["public", "Everybody"]])}
       ${choice("join_policy", "Who may join", Object.entries(policies))}
       ${choice("add_policy", "Who may add members", [["admins", "Admins"], ["members", "All members"]])}
       ${choice("send_policy", "Who may write", [["everyone", "All members"], ["admins", "Admins"]])}
-      <${Field} label="What newcomers see"><select name="history_for_newcomers" value=${g.history_for_newcomers ? "yes" : "no"}><option value="yes">What was said before too</option><option value="no">What is said from then on</option></select><//></div>
-    <p class="bad" role="alert">${problem}</p>
-    <div class="buttons"><button type="button" class="quiet" onClick=${onClose}>Cancel</button><button>Save</button></div></form><//>`;
+      ${choice("history_for_newcomers", "What newcomers see", [["yes", "What was said before too"], ["no", "What is said from then on"]], "whole-line")}</div>
+    <${Problem} text=${problem} />
+    <div class="buttons"><button type="button" class="quiet" onClick=${onClose}>Cancel</button><${Submit} busy=${busy} testid="edit-save">Save<//></div></form><//>`;
 }
 
 function AddMember({ state, c, onClose }) {
@@ -142,7 +141,7 @@ export function GroupInfo({ state, c }) {
     ${manages && html`<div class="buttons left"><button type="button" class="quiet" data-testid="group-edit" onClick=${() => setEditing(true)}>Change</button>
       <button type="button" class="quiet" data-testid="announce" onClick=${() => ask({
         title: "Announcement", text: "It stays on top of the chat. Empty takes it away.", field: "Text", long: true, value: g.announcement?.text ?? "", max: state.limits.max_announcement_length, yes: "Announce",
-        run: (text) => attempt(() => announce(g.id, text)),
+        run: (text) => announce(g.id, text),
       })}>Announcement</button></div>`}
     ${manages && html`<${Management} state=${state} c=${c} />`}
     <${Members} state=${state} c=${c} />
