@@ -85,7 +85,7 @@ export async function markRead(c, seq) {
   try {
     store.dispatch({ type: "read", read: await api("PUT", `${conversation(c)}/read`, { body: { seq } }) });
   } catch (error) {
-    if (error.status) report(error);
+    if (error.status && error.status !== 404) report(error); // 404: one is not in it any more
   } finally {
     reading.delete(c);
   }
@@ -239,6 +239,17 @@ export async function loadMembers(g, more = false) {
   store.dispatch({ type: "members", id: g, items: part.items, first: !more });
 }
 export const moreMembers = (g) => !!memberNext.get(g);
+
+// allMembers fetches those that are not here yet, for who looks for one by name: the server tells them in their order only.
+const fetchingMembers = new Map();
+export function allMembers(g) {
+  if (fetchingMembers.has(g)) return fetchingMembers.get(g);
+  const work = (async () => {
+    for (let parts = 0; parts < 50 && moreMembers(g); parts++) await loadMembers(g, true);
+  })().finally(() => fetchingMembers.delete(g));
+  fetchingMembers.set(g, work);
+  return work;
+}
 
 export async function loadManagement(g) {
   const [requests, invitations, bans] = await Promise.all([

@@ -1,5 +1,6 @@
 // The one client, the one store, and what ties them: events go into the state, and what the state lacks is fetched.
 import { LongwireError, createClient } from "../longwire.js";
+import { go } from "./route.js";
 import { initial, reduce } from "./state.js";
 
 export const client = createClient({ deviceName: deviceName() });
@@ -53,11 +54,11 @@ export const notes = {
     toastListeners.add(listener);
     return () => toastListeners.delete(listener);
   },
-  // add shows a text, with a button when there is an action; one that is bad stays until it is closed.
-  add(text, { action, run, bad = false } = {}) {
+  // add shows a text, with a button when there is an action. Those, the bad ones and what is to `stay` are there for longer.
+  add(text, { action, run, bad = false, stay = bad || !!action } = {}) {
     const id = ++toastId;
     showToasts([...toasts.filter((t) => t.text !== text), { id, text, action, run, bad }].slice(-4));
-    setTimeout(() => notes.close(id), bad || action ? 12000 : 5000);
+    setTimeout(() => notes.close(id), stay ? 12000 : 5000);
   },
   close: (id) => showToasts(toasts.filter((t) => t.id !== id)),
 };
@@ -211,6 +212,7 @@ export function start() {
   client.on("session", (session, reason) => {
     const was = state.session;
     store.dispatch({ type: "session", session });
+    if (!session && was && (leaving || reason === "signed_out")) go({ pane: "chats" }, { replace: true }); // who comes next is to begin at the beginning
     if (session && !was) {
       showToasts([]);
       client.start();

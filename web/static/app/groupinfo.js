@@ -1,11 +1,11 @@
 // A group: what it is, who is in it as what, and, for who may, everything that keeps it in order (docs/groups.md).
 import {
-  announce, ban, dissolve, findPeople, invite, kick, leaveGroup, letIn, liftBan, loadManagement, loadMembers, moreMembers, mute, openPerson, revoke, setRole, updateGroup,
+  allMembers, announce, ban, dissolve, findPeople, invite, kick, leaveGroup, letIn, liftBan, loadManagement, loadMembers, moreMembers, mute, openPerson, revoke, setRole, updateGroup,
 } from "./actions.js";
 import { attempt, notes } from "./core.js";
 import { Problem, Submit, useForm, useSending } from "./forms.js";
 import { policies } from "./groups.js";
-import { html, useEffect, useState } from "./lib.js";
+import { html, useEffect, useMemo, useState } from "./lib.js";
 import { useTyped } from "./people.js";
 import { InfoFrame } from "./personinfo.js";
 import { href } from "./route.js";
@@ -13,6 +13,7 @@ import { copy, dateTime, plural } from "./text.js";
 import { Avatar, Dialog, Field, IconButton, Menu, ask, useAsync } from "./ui.js";
 
 const rank = { owner: 0, admin: 1, member: 2 };
+const atOnce = 100; // members that are shown; as many more when somebody asks for them
 
 function Edit({ g, onClose }) {
   const { busy, problem, submit } = useSending();
@@ -74,11 +75,24 @@ function Members({ state, c }) {
   const members = state.members.get(c.id);
   const [adding, setAdding] = useState(false);
   const [q, setQ] = useState("");
+  const [looking, setLooking] = useState(false);
   const mayAdd = c.group.my_role !== "member" || c.group.add_policy === "members";
-  const shown = [...(members?.values() ?? [])].filter((m) => `${m.user.display_name} ${m.user.username}`.toLowerCase().includes(q.toLowerCase()))
-    .sort((a, b) => rank[a.role] - rank[b.role] || a.user.display_name.localeCompare(b.user.display_name));
+  useEffect(() => {
+    if (!q || !moreMembers(c.id)) return;
+    setLooking(true);
+    attempt(() => allMembers(c.id)).then(() => setLooking(false));
+  }, [!q, c.id]);
+  const [most, setMost] = useState(atOnce);
+  const found = useMemo(() => [...(members?.values() ?? [])].filter((m) => `${m.user.display_name} ${m.user.username}`.toLowerCase().includes(q.trim().toLowerCase()))
+    .sort((a, b) => rank[a.role] - rank[b.role] || a.user.display_name.localeCompare(b.user.display_name)), [members, q]);
+  const shown = found.slice(0, most);
+  const more = () => attempt(async () => {
+    if (found.length < most + atOnce) await loadMembers(c.id, true);
+    setMost(most + atOnce);
+  });
   return html`<section class="block"><h3>${plural(c.group.member_count, "member")} ${mayAdd && html`<${IconButton} icon="plus" label="Add members" testid="add-member" onClick=${() => setAdding(true)} />`}</h3>
-    ${c.group.member_count > 12 && html`<input type="search" aria-label="Find a member" placeholder="Find a member" value=${q} onInput=${(e) => setQ(e.target.value)} />`}
+    ${c.group.member_count > 12 && html`<input type="search" aria-label="Find a member" placeholder="Find a member" value=${q} onInput=${(e) => setQ(e.target.value)} data-testid="find-member" />
+      <p role="status">${!q ? "" : looking ? "Looking …" : shown.length ? "" : moreMembers(c.id) ? `Nobody of the first ${members.size} is called so.` : "Nobody here is called so."}</p>`}
     <ul class="plain" aria-label="Members">${shown.map((m) => {
       const items = doableTo(c, m);
       const silent = m.muted_until && Date.parse(m.muted_until) > Date.now();
@@ -87,7 +101,7 @@ function Members({ state, c }) {
           <span class="grow">${state.friends.get(m.user.id)?.remark || m.user.display_name}${m.user.id === state.me.id && " (you)"}<small>${[m.role !== "member" && m.role, silent && `muted until ${dateTime(m.muted_until)}`, `@${m.user.username}`].filter(Boolean).join(" · ")}</small></span></button>
         ${items.length > 0 && html`<${Menu} label=${`What to do about ${m.user.display_name}`} testid="member-menu" items=${items} />`}</li>`;
     })}</ul>
-    ${members && moreMembers(c.id) && html`<button type="button" class="quiet" onClick=${() => attempt(() => loadMembers(c.id, true))}>Show more</button>`}
+    ${members && !looking && (found.length > most || moreMembers(c.id)) && html`<button type="button" class="quiet" onClick=${more}>Show more</button>`}
     ${adding && html`<${AddMember} state=${state} c=${c} onClose=${() => setAdding(false)} />`}</section>`;
 }
 
@@ -113,9 +127,10 @@ function Management({ state, c }) {
   const bans = [...(state.bans.get(g.id)?.values() ?? [])];
   const terms = (i) => [`${i.uses}${i.max_uses ? ` of ${i.max_uses}` : ""} used`, i.expires_at && `until ${dateTime(i.expires_at)}`].filter(Boolean).join(" · ");
   return html`${requests.length > 0 && html`<section class="block"><h3>Want to join</h3><ul class="plain">${requests.map((r) => html`
-      <li key=${r.user.id} class="entry" data-testid="join-request" data-name=${r.user.username}><${Avatar} id=${r.user.id} name=${r.user.display_name} size="small" /><span class="grow">${r.user.display_name}<small>${r.note && `“${r.note}”`}</small></span>
-        <button type="button" data-testid="let-in" aria-label=${`Let ${r.user.display_name} in`} onClick=${() => letIn(r, true)}>Let in</button>
-        <button type="button" class="quiet" data-testid="turn-away" aria-label=${`Turn ${r.user.display_name} away`} onClick=${() => letIn(r, false)}>Decline</button></li>`)}</ul></section>`}
+      <li key=${r.user.id} class="entry asking" data-testid="join-request" data-name=${r.user.username}><${Avatar} id=${r.user.id} name=${r.user.display_name} size="small" />
+        <div class="grow">${r.user.display_name}<small>@${r.user.username}</small>${r.note && html`<small dir="auto">“${r.note}”</small>`}
+          <div class="buttons"><button type="button" data-testid="let-in" aria-label=${`Let ${r.user.display_name} in`} onClick=${() => letIn(r, true)}>Let in</button>
+            <button type="button" class="quiet" data-testid="turn-away" aria-label=${`Turn ${r.user.display_name} away`} onClick=${() => letIn(r, false)}>Decline</button></div></div></li>`)}</ul></section>`}
     <section class="block"><h3>Invitations</h3>
       <ul class="plain">${invitations.map((i) => html`<li key=${i.id} class="entry" data-testid="invitation" data-code=${i.code}><span class="grow"><code>${i.code.slice(0, 10)}…</code><small>${terms(i)}</small></span>
         <${IconButton} icon="link" label="Copy the link" testid="copy-link" onClick=${() => copyLink(i.code)} />

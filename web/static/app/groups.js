@@ -1,5 +1,6 @@
 // Groups: those one is in, the public ones, invitations, and new ones.
 import { createGroup, findGroups, join, joinByCode, myGroups, newKey, previewInvitation, withdraw } from "./actions.js";
+import { WantToJoin, wantToJoin } from "./chats.js";
 import { attempt, explain } from "./core.js";
 import { Problem, Submit, useForm, useSending } from "./forms.js";
 import { html, useEffect, useState } from "./lib.js";
@@ -112,7 +113,8 @@ export function GroupsPane({ state, route }) {
     <div class="scroll" onKeyDown=${listKeys}>
       ${mine.length > 0 && html`<section><h2>Yours</h2><ul class="rows" aria-label="Your groups">${mine.map((g) => html`
         <li key=${g.id}><a class="row" data-item href=${href({ conversation: g.id })} aria-current=${route.conversation === g.id ? "true" : undefined}>
-          <${Avatar} id=${g.id} name=${g.name} group=${true} /><span class="grow"><span class="name">${g.name}</span><small>${plural(g.member_count, "member")}</small></span></a></li>`)}</ul></section>`}
+          <${Avatar} id=${g.id} name=${g.name} group=${true} /><span class="grow"><span class="name">${g.name}</span><small>${plural(g.member_count, "member")}</small></span>
+          <${WantToJoin} count=${wantToJoin(state.conversations.get(g.id))} testid="waiting" /></a></li>`)}</ul></section>`}
       <${Directory} state=${state} q=${settled} mine=${groups} />
       <form class="hint" onSubmit=${byCode}><${Field} label="You have an invitation code or link?">
         <span class="inline"><input name="code" autocomplete="off" spellcheck="false" data-testid="code" /><button class="quiet" data-testid="code-join">Look</button></span><//></form>
