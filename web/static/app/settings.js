@@ -56,6 +56,7 @@ function Devices({ changed }) {
   });
   return html`<section class="block"><h2>Where you are signed in</h2>
     ${list.error && html`<p class="bad" role="alert">${explain(list.error)}</p>`}
+    ${list.loading && !list.value && html`<p role="status">One moment …</p>`}
     <ul class="plain">${(list.value ?? []).map((s) => html`<li key=${s.id} class="entry" data-testid="session" data-current=${s.current}>
       <span class="grow">${s.device_name || "A device without a name"}${s.current && html` <em>(this one)</em>`}<small>${[s.address, `used ${dateTime(s.last_seen_at)}`].filter(Boolean).join(" · ")}</small></span>
       ${!s.current && html`<button type="button" class="quiet" data-testid="end-session" aria-label=${`End ${s.device_name || "this session"}`} onClick=${() => end(() => endSession(s.id))}>End</button>`}</li>`)}</ul>
@@ -117,10 +118,10 @@ export function SettingsPane({ state }) {
         <span class="grow">${user.display_name}<small>@${user.username}</small></span><button type="button" class="quiet" data-testid="unblock" onClick=${() => block(user, false)}>Unblock</button></li>`)}</ul></section>`}
       <${Devices} changed=${state.sessionsChanged} />
       <section class="block"><h2>Account</h2><div class="buttons left">
+        <button type="button" class="quiet" data-testid="logout" onClick=${() => attempt(() => leave())}>Log out</button>
         <button type="button" class="quiet" data-testid="change-password" onClick=${() => setChanging(true)}>Change password</button>
-        <button type="button" class="quiet" data-testid="export" onClick=${save}>Export what is kept of me</button>
-        <button type="button" class="quiet danger" data-testid="delete-account" onClick=${deleteAccount}>Delete account</button></div>
-        <p><button type="button" data-testid="logout" onClick=${() => attempt(() => leave())}>Log out</button></p>
+        <button type="button" class="quiet" data-testid="export" onClick=${save}>Export what is kept of me</button></div>
+        <div class="buttons left"><button type="button" class="quiet danger" data-testid="delete-account" onClick=${deleteAccount}>Delete account</button></div>
         <p><small><a href="/docs">The API behind this page</a></small></p></section>
     </div>
     ${changing && html`<${Password} onClose=${() => setChanging(false)} />`}`;

@@ -170,7 +170,7 @@ export function useAsync(work, names) {
   const [result, set] = useState({ loading: true });
   useEffect(() => {
     let here = true;
-    set({ loading: true });
+    set(({ value }) => ({ value, loading: true })); // what was there stays until there is something else
     Promise.resolve().then(work).then((value) => here && set({ value }), (error) => here && set({ error }));
     return () => {
       here = false;
