@@ -73,6 +73,7 @@ func TestWhoLosesAGroupIsTold(t *testing.T) {
 
 	require.NoError(t, alice.RemoveMember(t.Context(), chess.ID, bob.id))
 	w.says(id("toast"), "You were removed from "+chess.Name+".")
+	w.until("the note covers nothing of the list", `document.querySelector(".toast").getBoundingClientRect().left > document.querySelector(".pane").getBoundingClientRect().right`)
 	w.click(id("toast-action"))
 	w.holds(id("question-field"), "Half a word")
 	w.click(id("question-yes"))
