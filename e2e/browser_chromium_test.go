@@ -19,6 +19,8 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"longwire/client"
 )
 
 // browsers are the places for browsers: each wants a processor for itself, and there may be two only. Who needs two takes
@@ -310,6 +312,30 @@ func (w *window) enter(selector, text string) {
 	w.until("the field has the focus", "document.activeElement?.matches("+quoted(selector)+")")
 	w.do(chromedp.Evaluate[chromedp.Void](`document.activeElement.select()`))
 	w.keys(text)
+}
+
+// choose picks an option of a field that has some, and tells the page as a browser does.
+func (w *window) choose(selector, value string) {
+	w.t.Helper()
+	w.shows(selector)
+	js[struct{}](w, `void ((field) => {
+		field.value = `+quoted(value)+`;
+		for (const type of ["input", "change"]) field.dispatchEvent(new Event(type, { bubbles: true }));
+	})(document.querySelector(`+quoted(selector)+`))`)
+	w.holds(selector, value)
+}
+
+// holds waits until a field has a value.
+func (w *window) holds(selector, value string) {
+	w.t.Helper()
+	w.until(selector+" holds "+value, "document.querySelector("+quoted(selector)+")?.value === "+quoted(value))
+}
+
+// drawn waits until the page has a message of a conversation and has drawn everything with it.
+func (w *window) drawn(m client.Message) {
+	w.t.Helper()
+	w.until("it has the message", fmt.Sprintf(`import("/app/core.js").then(({ store }) => store.state.conversations.get(%q)?.last_seq >= %d)`, m.ConversationID, m.Seq))
+	js[struct{}](w, `new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve({}))))`)
 }
 
 // keys types a text wherever the focus is; a line feed is the Enter key. Where the page does something else with that than the

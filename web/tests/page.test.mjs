@@ -144,6 +144,13 @@ test("typing ends with the message, and an older word of it does not come back",
   assert.equal(state.typing.get("c").size, 0);
 });
 
+test("who is removed writes no more", () => {
+  const group = conversation({ id: "g", kind: "group", peer: undefined, group: { id: "g", name: "Chess", my_role: "member", member_count: 3 } });
+  let state = apply(begun(group), "typing", { conversation_id: "g", user_id: "bob", state: "typing" });
+  state = apply(state, "member.left", { group_id: "g", user_id: "bob", reason: "removed", by: "cleo", member_count: 2 });
+  assert.equal(state.typing.get("g").size, 0);
+});
+
 test("leaving and dissolving remove a group, and requests count absolutely", () => {
   const group = conversation({ id: "g", kind: "group", peer: undefined, group: { id: "g", name: "Chess", my_role: "member", member_count: 2 } });
   assert.equal(apply(begun(group), "member.left", { group_id: "g", user_id: "me", reason: "removed", by: "bob", member_count: 1 }).conversations.size, 0);

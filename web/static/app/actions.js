@@ -85,7 +85,7 @@ export async function markRead(c, seq) {
   try {
     store.dispatch({ type: "read", read: await api("PUT", `${conversation(c)}/read`, { body: { seq } }) });
   } catch (error) {
-    if (error.status) report(error);
+    if (error.status && error.status !== 404) report(error); // 404: one is not in it any more
   } finally {
     reading.delete(c);
   }
@@ -101,7 +101,7 @@ export function send(chat, body) {
   sent.then((m) => store.dispatch({ type: "sent", message: m })).catch((error) => error.code === "outbox_full" && report(error)); // one that was refused stands in the outbox, with the reason
 }
 
-export const edit = (m, body, mentions) => attempt(async () => event("message.edited", await api("PATCH", message(m), { body: { body, mentions } })));
+export const edit = async (m, body, mentions) => event("message.edited", await api("PATCH", message(m), { body: { body, mentions } }));
 export const recall = (m) => attempt(async () => event("message.recalled", await api("POST", `${message(m)}/recall`)));
 export const deleteForMe = (m) => attempt(async () => {
   await api("DELETE", message(m));
@@ -170,7 +170,7 @@ export const unfriend = (user) => attempt(async () => {
   event("friend.removed", { user_id: user.id });
 });
 
-export const remark = (user, text) => attempt(async () => event("friend.updated", await api("PATCH", `/v1/friends/${id(user.id)}`, { body: { remark: text } })));
+export const remark = async (user, text) => event("friend.updated", await api("PATCH", `/v1/friends/${id(user.id)}`, { body: { remark: text } }));
 
 export const block = (user, on) => attempt(async () => {
   await api(on ? "PUT" : "DELETE", `/v1/blocks/${id(user.id)}`);
@@ -193,13 +193,13 @@ export async function createGroup(body, key) {
   await entered(await api("POST", "/v1/groups", { body, idempotencyKey: key }));
 }
 
-export const join = (g, note) => attempt(async () => {
+export async function join(g, note) {
   const answered = await api("POST", `${group(g.id)}/join`, { body: note ? { note } : {} });
   if (answered.member_count !== undefined) return entered(answered);
   event("join_request.created", answered);
   notes.add(`You asked to join ${g.name}. It opens when somebody lets you in.`);
   return undefined;
-});
+}
 
 export const withdraw = (g) => attempt(async () => {
   const me = store.state.me;
@@ -240,6 +240,17 @@ export async function loadMembers(g, more = false) {
 }
 export const moreMembers = (g) => !!memberNext.get(g);
 
+// allMembers fetches those that are not here yet, for who looks for one by name: the server tells them in their order only.
+const fetchingMembers = new Map();
+export function allMembers(g) {
+  if (fetchingMembers.has(g)) return fetchingMembers.get(g);
+  const work = (async () => {
+    for (let parts = 0; parts < 50 && moreMembers(g); parts++) await loadMembers(g, true);
+  })().finally(() => fetchingMembers.delete(g));
+  fetchingMembers.set(g, work);
+  return work;
+}
+
 export async function loadManagement(g) {
   const [requests, invitations, bans] = await Promise.all([
     all(`${group(g)}/join-requests`), all(`${group(g)}/invitations`), all(`${group(g)}/bans`),
@@ -259,7 +270,7 @@ export const mute = (g, user, hours) => attempt(async () => {
   else await api("DELETE", `${member(g, user.id)}/mute`);
 });
 export const kick = (g, user) => attempt(() => api("DELETE", member(g, user.id)));
-export const ban = (g, user, reason) => attempt(() => api("PUT", `${group(g)}/bans/${id(user.id)}`, { body: reason ? { reason } : {} }));
+export const ban = (g, user, reason) => api("PUT", `${group(g)}/bans/${id(user.id)}`, { body: reason ? { reason } : {} });
 export const liftBan = (g, user) => attempt(() => api("DELETE", `${group(g)}/bans/${id(user.id)}`));
 export const letIn = (r, yes) => attempt(() =>
   api(yes ? "POST" : "DELETE", `${group(r.group_id)}/join-requests/${id(r.user.id)}${yes ? "/accept" : ""}`));

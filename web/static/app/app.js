@@ -1,18 +1,18 @@
 // The whole of the page. Everything one can act on has an accessible name, and what tests look for a data-testid that stays:
 //
 //   signing in    tab-register, tab-login, sign-form, username, password, sign-submit, sign-problem
-//   frame         nav-chats, nav-people (nav-people-badge = open requests), nav-groups, nav-search, nav-settings, connection (with
+//   frame         nav-chats, nav-people (nav-people-badge = open requests), nav-groups (nav-groups-badge = who wants to join), nav-search, nav-settings, connection (with
 //                 data-state and data-transport), toast, toast-action, question, question-field, question-yes, question-no,
 //                 dialog-close, announcer
-//   chats         filter-all, filter-unread, filter-archived, conversation (data-id; data-name), unread, request (data-name) with
+//   chats         filter-all, filter-unread, filter-archived, conversation (data-id; data-name), unread, waiting, request (data-name) with
 //                 accept and decline, find-people
 //   people        people-search, person (data-username) with add-friend, accept, decline, take-back, message-person; own-name
 //   groups        group-search, group-result (data-name) with join; new-group, group-name, group-visibility, group-policy,
 //                 group-create, code, code-join, group-preview, preview-join
 //   search        search, search-result (data-seq)
 //   settings      display-name, status-text, save-profile, accept-messages, accept-requests, accept-invites, presence-visibility,
-//                 session (data-current), end-session, end-others, change-password, export, delete-account, logout, notify
-//   a chat        chat-title, chat-back, chat-search, chat-menu (menu-pin, menu-mute, menu-archive, menu-unread, menu-clear,
+//                 session (data-current), end-session, end-others, change-password, password-form, password-save, export, delete-account, logout, notify
+//   a chat        chat-title, chat-back, chat-waiting (who wants to join), chat-search, chat-menu (menu-pin, menu-mute, menu-archive, menu-unread, menu-clear,
 //                 menu-info), typing, peer-state, pins, announcement, messages, message (data-seq, data-mine), body, state
 //                 (data-state: sending, waiting, failed, sent, delivered, read), retry, discard, new-line, to-newest,
 //                 befriend (in a chat with a stranger)
@@ -20,22 +20,22 @@
 //                 menu-pin, menu-forward, menu-copy, menu-delete, menu-receipts, menu-versions, menu-reactors), quote, mention
 //   writing       composer, send, cancel-composing, mention-list, mention-option
 //   information   info, info-close, group-edit, announce, add-member, member (data-username, data-role), member-menu (promote, demote,
-//                 make-owner, mute-1, mute-24, unmute, kick, ban), invite, invitation, revoke, let-in, turn-away, lift-ban, leave,
+//                 make-owner, mute-1, mute-24, unmute, kick, ban), invite, invitation, revoke, let-in, turn-away, lift-ban, leave, edit-form, edit-save, find-member,
 //                 dissolve, unfriend, block, unblock, remark
-import { client, notes, store, watch } from "./core.js";
-import { openPerson } from "./actions.js";
-import { html, useEffect, useRef, useState } from "./lib.js";
+import { client, store } from "./core.js";
+import { announce, useArrivals } from "./arrivals.js";
+import { useKeptFocus } from "./focus.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./lib.js";
 import { Icon } from "./icons.js";
 import { go, openPane, parse } from "./route.js";
-import { ChatsPane } from "./chats.js";
+import { ChatsPane, drafts, wantToJoin } from "./chats.js";
 import { PeoplePane } from "./people.js";
 import { GroupsPane } from "./groups.js";
-import { SearchPane, searchRound } from "./search.js";
+import { SearchPane, searchIn, searchRound } from "./search.js";
 import { SettingsPane } from "./settings.js";
 import { Chat } from "./chat.js";
 import { SignIn } from "./signin.js";
-import { notify } from "./notify.js";
-import { isMuted, personName, said } from "./text.js";
+import { isMuted } from "./text.js";
 import { Announcer, Badge, Nothing, Questions, Toasts } from "./ui.js";
 
 function useRoute() {
@@ -61,6 +61,7 @@ const tabs = [["chats", "Chats", "chat"], ["people", "People", "people"], ["grou
 
 function Nav({ state, pane }) {
   const unread = unreadChats(state);
+  const waiting = [...state.conversations.values()].reduce((sum, c) => sum + wantToJoin(c), 0);
   return html`<nav class="rail" aria-label="Main">${tabs.map(([name, label, icon]) => html`
     <a href=${`#/${name}`} aria-current=${pane === name ? "page" : undefined} data-testid=${`nav-${name}`} onClick=${(e) => {
       if (e.ctrlKey || e.metaKey || e.shiftKey) return; // in a tab of its own
@@ -70,6 +71,7 @@ function Nav({ state, pane }) {
       <${Icon} name=${icon} /><span>${label}</span>
       ${name === "people" && html`<${Badge} count=${state.incoming} label=${state.incoming === 1 ? "open request" : "open requests"} testid="nav-people-badge" />`}
       ${name === "chats" && html`<${Badge} count=${unread} label=${unread === 1 ? "unread chat" : "unread chats"} testid="nav-chats-badge" />`}
+      ${name === "groups" && html`<${Badge} count=${waiting} label=${waiting === 1 ? "wants to join" : "want to join"} testid="nav-groups-badge" />`}
     </a>`)}</nav>`;
 }
 
@@ -100,35 +102,6 @@ function Connection({ connection, outbox }) {
   return html`<p class="connection" data-testid="connection" data-state=${connection.state} data-transport=${connection.transport}>
     <span class="lamp"></span><span aria-hidden=${seconds ? "true" : undefined}>${text}</span>
     <span class="unseen" role="status">${connection.state === "live" ? "Connected" : connection.state === "connecting" ? "" : "No connection"}</span></p>`;
-}
-
-// announce says of an event what somebody who does not look would want to hear.
-function announce(event, before) {
-  const { state } = store;
-  const { data } = event;
-  if (event.type === "friend_request.created" && data.from.id !== state.me?.id) return `${data.from.display_name} wants to be friends.`;
-  if (event.type === "friend.added") return `${data.user.display_name} is a friend now.`;
-  if (event.type !== "message.created" || data.sender_id === state.me?.id || data.kind === "system") return "";
-  const known = before.conversations.get(data.conversation_id);
-  if (known && (data.seq <= known.counted_seq || isMuted(known))) return "";
-  const c = state.conversations.get(data.conversation_id);
-  return `${personName(state, data.sender_id)}${c?.group ? ` in ${c.group.name}` : ""}: ${said(data)}`;
-}
-
-// useArrivals opens the chat when somebody accepts, and tells of what comes while one looks elsewhere.
-function useArrivals() {
-  useEffect(() => watch((event, before) => {
-    notify(event, before);
-    const { data } = event;
-    if (event.type === "friend_request.updated" && data.state === "accepted" && data.from.id === before.me?.id && before.requests.has(data.id)) {
-      const user = data.to;
-      const route = parse(location.hash);
-      if (!route.conversation && (!route.user || route.user === user.id) && !document.querySelector("dialog[open]")) openPerson(user);
-      else notes.add(`${user.display_name} accepted.`, { action: "Open chat", run: () => openPerson(user) });
-    }
-    if (event.type === "join_request.updated" && data.user.id === before.me?.id && data.state === "accepted")
-      notes.add("You were let into a group.", { action: "Open it", run: () => go({ conversation: data.group_id }) });
-  }), []);
 }
 
 function Main({ state, route }) {
@@ -192,9 +165,25 @@ function Missing({ id, state }) {
     ${gone && html`<p>It is not yours to see, or it is over.</p><p><a class="button" href="#/chats">To the chats</a></p>`}<//>`;
 }
 
+// useForgetting lets go of what one user has written and looked at when it is another's turn.
+function useForgetting(user) {
+  const last = useRef(user);
+  useLayoutEffect(() => {
+    if (!user) return;
+    if (last.current && last.current !== user) {
+      drafts.clear();
+      searchIn(null);
+      if (/^#\/[cu]\//.test(location.hash)) go({ pane: "chats" }, { replace: true });
+    }
+    last.current = user;
+  }, [user]);
+}
+
 export function App() {
   const state = useStore();
   const route = useRoute();
+  useForgetting(state.session?.user.id);
+  useKeptFocus();
   let shown;
   if (!state.session) shown = html`<${SignIn} />`;
   else if (!state.ready)

@@ -1,5 +1,6 @@
 // A conversation: who it is with, what is pinned, the messages, and where one writes.
-import { befriend, clearConversation, delivery, loadMembers, loadPins, lookFor, setConversation } from "./actions.js";
+import { allMembers, befriend, clearConversation, delivery, loadMembers, loadPins, lookFor, setConversation } from "./actions.js";
+import { WantToJoin, wantToJoin } from "./chats.js";
 import { attempt } from "./core.js";
 import { Composer } from "./composer.js";
 import { MessageDialog } from "./dialogs.js";
@@ -58,6 +59,7 @@ function Head({ state, c, peer, title, info }) {
       <${Avatar} id=${peer?.id ?? c?.id} name=${title} presence=${presence?.state} group=${c?.kind === "group"} />
       <span class="grow"><h1 data-testid="chat-title">${title}</h1>
         <small>${typing && !cut ? html`<em data-testid="typing">${typing}</em>` : html`<span data-testid="peer-state">${cut ?? about}</span>`}</small></span></a>
+    ${wantToJoin(c) > 0 && !info && html`<a class="waiting" href=${href({ ...where, info: true })}><${WantToJoin} count=${wantToJoin(c)} testid="chat-waiting" /></a>`}
     ${c && isMuted(c) && html`<${Icon} name="muted" label=${c.muted_until > forEver ? "muted" : `muted until ${dateTime(c.muted_until)}`} className="small" />`}
     ${c && html`<${IconButton} icon="search" label="Search in this conversation" testid="chat-search" onClick=${() => {
       searchIn(c.id);
@@ -124,7 +126,7 @@ const Announcement = ({ state, a }) => html`<div class="strip" data-testid="anno
 
 export function Chat({ state, route, conversation: c, user }) {
   const peer = c?.peer ?? (user && state.users.get(user)) ?? (user ? { id: user, username: "", display_name: "…", status_text: "" } : undefined);
-  const [composing, setComposing] = useState(null); // { reply } or { edit }
+  const [composing, setComposing] = useState(null); // { reply } or { edit }, with the text when it was refused
   const [dialog, show] = useState(null); // { kind, m }
   const toEnd = useRef(() => {});
   const place = peer?.id ?? c.id; // stays the same when the first message makes a conversation of it
@@ -168,7 +170,7 @@ export function Chat({ state, route, conversation: c, user }) {
       ${peer && html`<${Stranger} state=${state} peer=${peer} empty=${empty} />`}
       <${Messages} key=${place} state=${state} c=${c} seq=${route.seq} waiting=${waiting} on=${on} toEnd=${toEnd}
         befriend=${peer && !state.friends.has(peer.id) && ![...state.requests.values()].some((r) => r.to.id === peer.id) && html`<button type="button" data-testid="befriend" onClick=${() => befriend(peer)}>Ask to be friends</button>`} />
-      <${Composer} key=${`composer ${place}`} state=${state} chat=${c ? { conversation: c } : { user }} place=${place} people=${group ? people : []} composing=${composing} setComposing=${setComposing}
+      <${Composer} key=${`composer ${place}`} state=${state} chat=${c ? { conversation: c } : { user }} place=${place} people=${group ? people : []} composing=${composing} setComposing=${setComposing} onMention=${() => attempt(() => allMembers(c.id))}
         refusal=${refusalOf(state, c, peer)} onSent=${() => toEnd.current()} editLast=${editLast} />
     </div>
     ${route.info && (group ? html`<${GroupInfo} state=${state} c=${c} />` : html`<${PersonInfo} state=${state} c=${c} peer=${peer} />`)}

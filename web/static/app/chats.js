@@ -19,6 +19,12 @@ export function shownConversations(state, filter) {
   return chosen.sort((a, b) => (order(a) < order(b) ? 1 : -1));
 }
 
+// wantToJoin is how many wait for the user to let them into a group.
+export const wantToJoin = (c) => (c?.group && c.group.my_role !== "member" && c.group.join_request_count) || 0;
+
+export const WantToJoin = ({ count, testid }) => count > 0 && html`<span class="badge asks" data-testid=${testid} title=${`${count} ${count === 1 ? "wants" : "want"} to join`}>
+  <${Icon} name="people" className="small" /><span aria-hidden="true">${count > 999 ? "999+" : count}</span><span class="unseen">${count} ${count === 1 ? "wants" : "want"} to join</span></span>`;
+
 // IncomingRequests keeps the place of those that are on their way, so that nothing jumps when they come.
 export function IncomingRequests({ state, most = Infinity }) {
   const incoming = [...state.requests.values()].filter((r) => r.to.id === state.me.id).sort((a, b) => (a.created_at < b.created_at ? 1 : -1));
@@ -45,6 +51,7 @@ const Row = memo(function Row({ c, title, line, current, presence, typing, draft
         ${muted && html`<${Icon} name="muted" label="muted" className="small" />`}${c.pinned && html`<${Icon} name="pin" label="pinned" className="small" />`}
         <time datetime=${c.last_activity_at}>${c.last_seq ? when(c.last_activity_at) : ""}</time></span>
       <span class="line"><span class="last">${typing ? html`<em>${typing}</em>` : draft ? html`<b>Draft:</b> ${draft}` : line}</span>
+        <${WantToJoin} count=${wantToJoin(c)} testid="waiting" />
         ${c.mentions_unread > 0 && html`<span class="badge at" title="You are mentioned">@<span class="unseen">mentioned</span></span>`}
         ${c.unread_count > 0
           ? html`<${Badge} count=${unread} label="unread" quiet=${muted} testid="unread" />`

@@ -1,6 +1,7 @@
 // Writing: a field that grows, mentions, replies and edits.
 import { edit, send, typing } from "./actions.js";
 import { drafts } from "./chats.js";
+import { report } from "./core.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./lib.js";
 import { Icon } from "./icons.js";
 import { mentioned, wordBefore } from "./mentions.js";
@@ -16,7 +17,7 @@ function Mentions({ options, chosen, onChoose }) {
     }}><${Avatar} id=${u.id} name=${u.display_name} size="small" /><span>${u.display_name} <small>@${u.username}</small></span></li>`)}</ul>`;
 }
 
-export function Composer({ state, chat, place, people, composing, setComposing, refusal, onSent, editLast }) {
+export function Composer({ state, chat, place, people, composing, setComposing, refusal, onSent, editLast, onMention }) {
   const field = useRef(null);
   const [text, setText] = useState(drafts.get(place)?.text ?? "");
   const [at, setAt] = useState(null); // what is being mentioned
@@ -32,18 +33,31 @@ export function Composer({ state, chat, place, people, composing, setComposing, 
     else drafts.delete(place);
   };
   useEffect(() => {
-    if (composing?.edit) setText(composing.edit.body);
+    if (composing?.edit) setText(composing.text ?? composing.edit.body);
     if (composing) field.current?.focus();
   }, [composing]);
   useEffect(() => {
     if (!matchMedia("(pointer: coarse)").matches && !document.querySelector("dialog[open]")) field.current?.focus({ preventScroll: true });
   }, [place]);
-  useLayoutEffect(() => { // grows with what is written, up to a third of the window
+  const fit = () => { // grows with what is written, up to a third of the window
     const f = field.current;
     if (!f) return;
     f.style.height = "auto";
     f.style.height = `${Math.min(f.scrollHeight + 2, innerHeight / 3)}px`;
-  }, [text, refusal]);
+  };
+  useLayoutEffect(fit, [text, refusal]);
+  useEffect(() => { // lines break elsewhere when there is more or less room
+    const f = field.current;
+    if (!f) return undefined;
+    let width = f.clientWidth;
+    const observer = new ResizeObserver(() => {
+      if (f.clientWidth === width) return; // it was the height
+      width = f.clientWidth;
+      requestAnimationFrame(fit);
+    });
+    observer.observe(f);
+    return () => observer.disconnect();
+  }, [refusal]);
 
   const stop = () => {
     if (composing?.edit) setText(drafts.get(place)?.text ?? "");
@@ -56,8 +70,12 @@ export function Composer({ state, chat, place, people, composing, setComposing, 
     const mentions = mentioned(body, people);
     if (composing?.edit) {
       const m = composing.edit;
-      if (body !== m.body) edit(m, body, mentions);
       stop();
+      if (body !== m.body)
+        edit(m, body, mentions).catch((error) => {
+          report(error);
+          setComposing((now) => now ?? { edit: m, text: body }); // to be tried again
+        });
       return;
     }
     send(chat, { body, ...(mentions.length && { mentions }), ...(composing?.reply && { reply_to: composing.reply.seq }) });
@@ -90,7 +108,9 @@ export function Composer({ state, chat, place, people, composing, setComposing, 
   };
   const input = (e) => {
     write(e.target.value);
-    setAt(people.length ? wordBefore(e.target) : null);
+    const word = people.length ? wordBefore(e.target) : null;
+    if (word && !at) onMention(); // of a large group only the first members are here
+    setAt(word);
     setChosen(0);
     if (chat.conversation && !composing?.edit) typing(chat.conversation.id, e.target.value.trim() ? "typing" : "stopped");
   };

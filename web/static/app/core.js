@@ -1,5 +1,6 @@
 // The one client, the one store, and what ties them: events go into the state, and what the state lacks is fetched.
 import { LongwireError, createClient } from "../longwire.js";
+import { go } from "./route.js";
 import { initial, reduce } from "./state.js";
 
 export const client = createClient({ deviceName: deviceName() });
@@ -53,20 +54,34 @@ export const notes = {
     toastListeners.add(listener);
     return () => toastListeners.delete(listener);
   },
-  // add shows a text, with a button when there is an action; one that is bad stays until it is closed.
-  add(text, { action, run, bad = false } = {}) {
+  // add shows a text, with a button when there is an action. Those, the bad ones and what is to `stay` are there for longer.
+  add(text, { action, run, bad = false, stay = bad || !!action } = {}) {
     const id = ++toastId;
     showToasts([...toasts.filter((t) => t.text !== text), { id, text, action, run, bad }].slice(-4));
-    setTimeout(() => notes.close(id), bad || action ? 12000 : 5000);
+    setTimeout(() => notes.close(id), stay ? 12000 : 5000);
   },
   close: (id) => showToasts(toasts.filter((t) => t.id !== id)),
 };
+
+// labels are what the page calls the fields of requests.
+const labels = {
+  name: "The name", description: "What it is about", visibility: "Who finds it", join_policy: "Who may join", add_policy: "Who may add members", send_policy: "Who may write",
+  history_for_newcomers: "What newcomers see", display_name: "The display name", status_text: "The status", username: "The username", password: "The password",
+  current_password: "The current password", new_password: "The new password", body: "The message", text: "The text", note: "What you say with it", reason: "The reason", remark: "The name",
+  q: "What you look for",
+};
+
+// faultOf says in a sentence what is wrong with a field.
+export function faultOf({ field, message }) {
+  const called = labels[field] ?? field.replaceAll("_", " ").replace(/^./u, (c) => c.toUpperCase());
+  return `${called}${/^(must|is|has) /u.test(message) ? "" : ":"} ${message}.`;
+}
 
 // explain says in a sentence what went wrong, for people.
 export function explain(error) {
   if (error?.name === "AbortError") return "";
   if (!(error instanceof LongwireError)) return error?.message || "Something went wrong.";
-  if (error.errors?.length) return error.errors.map((e) => `${e.field.replaceAll("_", " ")}: ${e.message}`).join("; ");
+  if (error.errors?.length) return error.errors.map(faultOf).join(" ");
   const known = {
     recipient_not_accepting: "This person does not take that from you. Become friends first.",
     invalid_credentials: "Username or password is wrong.",
@@ -74,7 +89,7 @@ export function explain(error) {
     muted: "You may not write here just now.",
     banned: "You are banned from this group.",
     rate_limited: `Too much at once. Try again ${error.retryAfter ? `in ${error.retryAfter} s` : "in a moment"}.`,
-    wrong_password: "The current password is wrong.",
+    wrong_password: "This password is wrong.",
   }[error.code];
   return known ?? error.detail ?? "The server cannot be reached.";
 }
@@ -197,6 +212,7 @@ export function start() {
   client.on("session", (session, reason) => {
     const was = state.session;
     store.dispatch({ type: "session", session });
+    if (!session && was && (leaving || reason === "signed_out")) go({ pane: "chats" }, { replace: true }); // who comes next is to begin at the beginning
     if (session && !was) {
       showToasts([]);
       client.start();

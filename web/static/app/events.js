@@ -67,7 +67,7 @@ function forget(state, id) {
   const missing = new Set(state.missing);
   missing.delete(id);
   return {
-    ...state, missing, left: new Set([...state.left, id]), conversations: put(state.conversations, id), windows: put(state.windows, id), members: put(state.members, id),
+    ...state, missing, left: new Set([...state.left, id]), conversations: put(state.conversations, id), windows: put(state.windows, id), members: put(state.members, id), typing: put(state.typing, id),
     joinRequests: put(state.joinRequests, id), invitations: put(state.invitations, id), bans: put(state.bans, id), pins: put(state.pins, id),
   };
 }
@@ -161,7 +161,7 @@ function joined(state, { group, user, role, muted_until: muted }, at) {
 
 function left(state, data) {
   if (data.user_id === state.me.id) return forget(state, data.group_id);
-  state = { ...state, members: putIn(state.members, data.group_id, data.user_id) };
+  state = { ...state, members: putIn(state.members, data.group_id, data.user_id), typing: putIn(state.typing, data.group_id, data.user_id) };
   return change(state, data.group_id, (c) => ({ ...c, group: { ...c.group, member_count: data.member_count } }));
 }
 

@@ -1,10 +1,11 @@
 // A group: what it is, who is in it as what, and, for who may, everything that keeps it in order (docs/groups.md).
 import {
-  announce, ban, dissolve, findPeople, invite, kick, leaveGroup, letIn, liftBan, loadManagement, loadMembers, moreMembers, mute, openPerson, revoke, setRole, updateGroup,
+  allMembers, announce, ban, dissolve, findPeople, invite, kick, leaveGroup, letIn, liftBan, loadManagement, loadMembers, moreMembers, mute, openPerson, revoke, setRole, updateGroup,
 } from "./actions.js";
-import { attempt, explain, notes } from "./core.js";
+import { attempt, notes } from "./core.js";
+import { Problem, Submit, useForm, useSending } from "./forms.js";
 import { policies } from "./groups.js";
-import { html, useEffect, useState } from "./lib.js";
+import { html, useEffect, useMemo, useState } from "./lib.js";
 import { useTyped } from "./people.js";
 import { InfoFrame } from "./personinfo.js";
 import { href } from "./route.js";
@@ -12,30 +13,29 @@ import { copy, dateTime, plural } from "./text.js";
 import { Avatar, Dialog, Field, IconButton, Menu, ask, useAsync } from "./ui.js";
 
 const rank = { owner: 0, admin: 1, member: 2 };
+const atOnce = 100; // members that are shown; as many more when somebody asks for them
 
 function Edit({ g, onClose }) {
-  const [problem, setProblem] = useState("");
-  const submit = async (e) => {
-    e.preventDefault();
-    const form = Object.fromEntries(new FormData(e.target));
-    try {
-      await updateGroup(g.id, { ...form, name: form.name.trim(), description: form.description.trim(), history_for_newcomers: form.history_for_newcomers === "yes" });
-      onClose();
-    } catch (error) {
-      setProblem(explain(error));
-    }
-  };
-  const choice = (name, label, values) => html`<${Field} label=${label}><select name=${name} value=${String(g[name])}>${values.map(([v, text]) => html`<option value=${v}>${text}</option>`)}</select><//>`;
-  return html`<${Dialog} title="Change the group" onClose=${onClose}><form onSubmit=${submit}>
-    <${Field} label="Name"><input name="name" required maxlength="100" value=${g.name} autofocus /><//>
-    <${Field} label="What it is about"><textarea name="description" maxlength="1000" rows="3" value=${g.description}></textarea><//>
+  const { busy, problem, submit } = useSending();
+  const form = useForm({ ...g, history_for_newcomers: g.history_for_newcomers ? "yes" : "no" });
+  const save = (e) => submit(e, async () => {
+    const change = { ...form.typed }; // what others have changed meanwhile stays as they want it
+    for (const name of ["name", "description"]) if (name in change) change[name] = change[name].trim();
+    if ("history_for_newcomers" in change) change.history_for_newcomers = change.history_for_newcomers === "yes";
+    if (Object.keys(change).length) await updateGroup(g.id, change);
+    onClose();
+  });
+  const choice = (name, label, values, className) => html`<${Field} label=${label} className=${className}><select ...${form.at(name)}>${values.map(([v, text]) => html`<option value=${v}>${text}</option>`)}</select><//>`;
+  return html`<${Dialog} title="Change the group" onClose=${onClose}><form onSubmit=${save} data-testid="edit-form">
+    <${Field} label="Name"><input ...${form.at("name")} required maxlength="100" autofocus /><//>
+    <${Field} label="What it is about"><textarea ...${form.at("description")} maxlength="1000" rows="3"></textarea><//>
     <div class="two">${choice("visibility", "Who finds it", [["private", "Its members only"], ["public", "Everybody"]])}
       ${choice("join_policy", "Who may join", Object.entries(policies))}
       ${choice("add_policy", "Who may add members", [["admins", "Admins"], ["members", "All members"]])}
       ${choice("send_policy", "Who may write", [["everyone", "All members"], ["admins", "Admins"]])}
-      <${Field} label="What newcomers see"><select name="history_for_newcomers" value=${g.history_for_newcomers ? "yes" : "no"}><option value="yes">What was said before too</option><option value="no">What is said from then on</option></select><//></div>
-    <p class="bad" role="alert">${problem}</p>
-    <div class="buttons"><button type="button" class="quiet" onClick=${onClose}>Cancel</button><button>Save</button></div></form><//>`;
+      ${choice("history_for_newcomers", "What newcomers see", [["yes", "What was said before too"], ["no", "What is said from then on"]], "whole-line")}</div>
+    <${Problem} text=${problem} />
+    <div class="buttons"><button type="button" class="quiet" onClick=${onClose}>Cancel</button><${Submit} busy=${busy} testid="edit-save">Save<//></div></form><//>`;
 }
 
 function AddMember({ state, c, onClose }) {
@@ -75,11 +75,24 @@ function Members({ state, c }) {
   const members = state.members.get(c.id);
   const [adding, setAdding] = useState(false);
   const [q, setQ] = useState("");
+  const [looking, setLooking] = useState(false);
   const mayAdd = c.group.my_role !== "member" || c.group.add_policy === "members";
-  const shown = [...(members?.values() ?? [])].filter((m) => `${m.user.display_name} ${m.user.username}`.toLowerCase().includes(q.toLowerCase()))
-    .sort((a, b) => rank[a.role] - rank[b.role] || a.user.display_name.localeCompare(b.user.display_name));
+  useEffect(() => {
+    if (!q || !moreMembers(c.id)) return;
+    setLooking(true);
+    attempt(() => allMembers(c.id)).then(() => setLooking(false));
+  }, [!q, c.id]);
+  const [most, setMost] = useState(atOnce);
+  const found = useMemo(() => [...(members?.values() ?? [])].filter((m) => `${m.user.display_name} ${m.user.username}`.toLowerCase().includes(q.trim().toLowerCase()))
+    .sort((a, b) => rank[a.role] - rank[b.role] || a.user.display_name.localeCompare(b.user.display_name)), [members, q]);
+  const shown = found.slice(0, most);
+  const more = () => attempt(async () => {
+    if (found.length < most + atOnce) await loadMembers(c.id, true);
+    setMost(most + atOnce);
+  });
   return html`<section class="block"><h3>${plural(c.group.member_count, "member")} ${mayAdd && html`<${IconButton} icon="plus" label="Add members" testid="add-member" onClick=${() => setAdding(true)} />`}</h3>
-    ${c.group.member_count > 12 && html`<input type="search" aria-label="Find a member" placeholder="Find a member" value=${q} onInput=${(e) => setQ(e.target.value)} />`}
+    ${c.group.member_count > 12 && html`<input type="search" aria-label="Find a member" placeholder="Find a member" value=${q} onInput=${(e) => setQ(e.target.value)} data-testid="find-member" />
+      <p role="status">${!q ? "" : looking ? "Looking …" : shown.length ? "" : moreMembers(c.id) ? `Nobody of the first ${members.size} is called so.` : "Nobody here is called so."}</p>`}
     <ul class="plain" aria-label="Members">${shown.map((m) => {
       const items = doableTo(c, m);
       const silent = m.muted_until && Date.parse(m.muted_until) > Date.now();
@@ -88,7 +101,7 @@ function Members({ state, c }) {
           <span class="grow">${state.friends.get(m.user.id)?.remark || m.user.display_name}${m.user.id === state.me.id && " (you)"}<small>${[m.role !== "member" && m.role, silent && `muted until ${dateTime(m.muted_until)}`, `@${m.user.username}`].filter(Boolean).join(" · ")}</small></span></button>
         ${items.length > 0 && html`<${Menu} label=${`What to do about ${m.user.display_name}`} testid="member-menu" items=${items} />`}</li>`;
     })}</ul>
-    ${members && moreMembers(c.id) && html`<button type="button" class="quiet" onClick=${() => attempt(() => loadMembers(c.id, true))}>Show more</button>`}
+    ${members && !looking && (found.length > most || moreMembers(c.id)) && html`<button type="button" class="quiet" onClick=${more}>Show more</button>`}
     ${adding && html`<${AddMember} state=${state} c=${c} onClose=${() => setAdding(false)} />`}</section>`;
 }
 
@@ -114,9 +127,10 @@ function Management({ state, c }) {
   const bans = [...(state.bans.get(g.id)?.values() ?? [])];
   const terms = (i) => [`${i.uses}${i.max_uses ? ` of ${i.max_uses}` : ""} used`, i.expires_at && `until ${dateTime(i.expires_at)}`].filter(Boolean).join(" · ");
   return html`${requests.length > 0 && html`<section class="block"><h3>Want to join</h3><ul class="plain">${requests.map((r) => html`
-      <li key=${r.user.id} class="entry" data-testid="join-request" data-name=${r.user.username}><${Avatar} id=${r.user.id} name=${r.user.display_name} size="small" /><span class="grow">${r.user.display_name}<small>${r.note && `“${r.note}”`}</small></span>
-        <button type="button" data-testid="let-in" aria-label=${`Let ${r.user.display_name} in`} onClick=${() => letIn(r, true)}>Let in</button>
-        <button type="button" class="quiet" data-testid="turn-away" aria-label=${`Turn ${r.user.display_name} away`} onClick=${() => letIn(r, false)}>Decline</button></li>`)}</ul></section>`}
+      <li key=${r.user.id} class="entry asking" data-testid="join-request" data-name=${r.user.username}><${Avatar} id=${r.user.id} name=${r.user.display_name} size="small" />
+        <div class="grow">${r.user.display_name}<small>@${r.user.username}</small>${r.note && html`<small dir="auto">“${r.note}”</small>`}
+          <div class="buttons"><button type="button" data-testid="let-in" aria-label=${`Let ${r.user.display_name} in`} onClick=${() => letIn(r, true)}>Let in</button>
+            <button type="button" class="quiet" data-testid="turn-away" aria-label=${`Turn ${r.user.display_name} away`} onClick=${() => letIn(r, false)}>Decline</button></div></div></li>`)}</ul></section>`}
     <section class="block"><h3>Invitations</h3>
       <ul class="plain">${invitations.map((i) => html`<li key=${i.id} class="entry" data-testid="invitation" data-code=${i.code}><span class="grow"><code>${i.code.slice(0, 10)}…</code><small>${terms(i)}</small></span>
         <${IconButton} icon="link" label="Copy the link" testid="copy-link" onClick=${() => copyLink(i.code)} />
@@ -142,7 +156,7 @@ export function GroupInfo({ state, c }) {
     ${manages && html`<div class="buttons left"><button type="button" class="quiet" data-testid="group-edit" onClick=${() => setEditing(true)}>Change</button>
       <button type="button" class="quiet" data-testid="announce" onClick=${() => ask({
         title: "Announcement", text: "It stays on top of the chat. Empty takes it away.", field: "Text", long: true, value: g.announcement?.text ?? "", max: state.limits.max_announcement_length, yes: "Announce",
-        run: (text) => attempt(() => announce(g.id, text)),
+        run: (text) => announce(g.id, text),
       })}>Announcement</button></div>`}
     ${manages && html`<${Management} state=${state} c=${c} />`}
     <${Members} state=${state} c=${c} />

@@ -1,6 +1,8 @@
 // Groups: those one is in, the public ones, invitations, and new ones.
 import { createGroup, findGroups, join, joinByCode, myGroups, newKey, previewInvitation, withdraw } from "./actions.js";
+import { WantToJoin, wantToJoin } from "./chats.js";
 import { attempt, explain } from "./core.js";
+import { Problem, Submit, useForm, useSending } from "./forms.js";
 import { html, useEffect, useState } from "./lib.js";
 import { useTyped } from "./people.js";
 import { go, href } from "./route.js";
@@ -13,7 +15,7 @@ function Join({ state, group }) {
   if (state.conversations.has(group.id) || group.my_role) return html`<button type="button" class="quiet" onClick=${() => go({ conversation: group.id })}>Open</button>`;
   if (state.waiting.has(group.id))
     return html`<small>asked</small> <button type="button" class="quiet" onClick=${() => withdraw(group.id)} aria-label=${`Take back the request to join ${group.name}`}>Take back</button>`;
-  if (group.join_policy === "open") return html`<button type="button" data-testid="join" aria-label=${`Join ${group.name}`} onClick=${() => join(group)}>Join</button>`;
+  if (group.join_policy === "open") return html`<button type="button" data-testid="join" aria-label=${`Join ${group.name}`} onClick=${() => attempt(() => join(group))}>Join</button>`;
   if (group.join_policy === "approval")
     return html`<button type="button" data-testid="join" aria-label=${`Ask to join ${group.name}`} onClick=${() =>
       ask({ title: `Ask to join ${group.name}`, field: "A word to those who decide (you may leave it out)", max: 200, yes: "Ask", run: (note) => join(group, note) })}>Ask</button>`;
@@ -58,40 +60,33 @@ function Invitation({ state, code, onClose }) {
 }
 
 function NewGroup({ state, onClose }) {
-  const [problem, setProblem] = useState("");
-  const [busy, setBusy] = useState(false);
-  const [visibility, setVisibility] = useState("private");
+  const { busy, problem, submit } = useSending();
+  const form = useForm({ name: "", description: "", visibility: "private" });
+  const { name, description, visibility } = form.values;
+  const policy = form.typed.join_policy ?? (visibility === "public" ? "open" : "invite");
   const [key] = useState(newKey); // a second press makes no second group
   const friends = [...state.friends.values()];
-  const submit = async (e) => {
-    e.preventDefault();
-    const form = new FormData(e.target);
-    const body = {
-      name: form.get("name").trim(), description: form.get("description").trim(), visibility, join_policy: form.get("join_policy"), members: form.getAll("members"),
-    };
-    setBusy(true);
-    try {
-      await createGroup(body, key);
+  const create = (e) => {
+    const members = new FormData(e.currentTarget).getAll("members");
+    return submit(e, async () => {
+      await createGroup({ name: name.trim(), description: description.trim(), visibility, join_policy: policy, members }, key);
       onClose();
-    } catch (error) {
-      setProblem(explain(error));
-      setBusy(false);
-    }
+    });
   };
   return html`<${Dialog} title="New group" testid="group-form" onClose=${onClose}>
-    <form onSubmit=${submit}>
-      <${Field} label="Name"><input name="name" required maxlength="100" autofocus autocomplete="off" data-testid="group-name" /><//>
-      <${Field} label="What it is about"><input name="description" maxlength="1000" autocomplete="off" data-testid="group-description" /><//>
+    <form onSubmit=${create}>
+      <${Field} label="Name"><input ...${form.at("name")} required maxlength="100" autofocus autocomplete="off" data-testid="group-name" /><//>
+      <${Field} label="What it is about"><input ...${form.at("description")} maxlength="1000" autocomplete="off" data-testid="group-description" /><//>
       <div class="two">
-        <${Field} label="Who finds it"><select name="visibility" data-testid="group-visibility" value=${visibility} onChange=${(e) => setVisibility(e.target.value)}>
+        <${Field} label="Who finds it"><select ...${form.at("visibility")} data-testid="group-visibility">
           <option value="private">Its members only</option><option value="public">Everybody</option></select><//>
-        <${Field} label="Who may join"><select key=${visibility} name="join_policy" data-testid="group-policy" value=${visibility === "public" ? "open" : "invite"}>
+        <${Field} label="Who may join"><select ...${form.at("join_policy")} value=${policy} data-testid="group-policy">
           ${Object.entries(policies).map(([value, label]) => html`<option value=${value}>${label}</option>`)}</select><//>
       </div>
       ${friends.length > 0 && html`<fieldset><legend>Add friends at once</legend><div class="choices">${friends.map((f) => html`
         <label key=${f.user.id} class="choice"><input type="checkbox" name="members" value=${f.user.id} /> ${f.remark || f.user.display_name}</label>`)}</div></fieldset>`}
-      <p class="bad" role="alert">${problem}</p>
-      <div class="buttons"><button type="button" class="quiet" onClick=${onClose}>Cancel</button><button disabled=${busy} data-testid="group-create">Create group</button></div>
+      <${Problem} text=${problem} />
+      <div class="buttons"><button type="button" class="quiet" onClick=${onClose}>Cancel</button><${Submit} busy=${busy} testid="group-create">Create group<//></div>
     </form><//>`;
 }
 
@@ -118,7 +113,8 @@ export function GroupsPane({ state, route }) {
     <div class="scroll" onKeyDown=${listKeys}>
       ${mine.length > 0 && html`<section><h2>Yours</h2><ul class="rows" aria-label="Your groups">${mine.map((g) => html`
         <li key=${g.id}><a class="row" data-item href=${href({ conversation: g.id })} aria-current=${route.conversation === g.id ? "true" : undefined}>
-          <${Avatar} id=${g.id} name=${g.name} group=${true} /><span class="grow"><span class="name">${g.name}</span><small>${plural(g.member_count, "member")}</small></span></a></li>`)}</ul></section>`}
+          <${Avatar} id=${g.id} name=${g.name} group=${true} /><span class="grow"><span class="name">${g.name}</span><small>${plural(g.member_count, "member")}</small></span>
+          <${WantToJoin} count=${wantToJoin(state.conversations.get(g.id))} testid="waiting" /></a></li>`)}</ul></section>`}
       <${Directory} state=${state} q=${settled} mine=${groups} />
       <form class="hint" onSubmit=${byCode}><${Field} label="You have an invitation code or link?">
         <span class="inline"><input name="code" autocomplete="off" spellcheck="false" data-testid="code" /><button class="quiet" data-testid="code-join">Look</button></span><//></form>

@@ -122,7 +122,6 @@ export function Messages({ state, c, seq, waiting, on, toEnd, befriend }) {
   const box = useRef(null);
   const history = useHistory(c, window, seq, state.connection.state === "live");
   const [newFrom, setNewFrom] = useState(() => (c?.unread_count > 0 ? c.read_seq : null));
-  const [below, setBelow] = useState(0); // how many have come that are out of sight
   const [away, setAway] = useState(false);
   const [focused, setFocused] = useState(null);
   const [flash, setFlash] = useState(null);
@@ -159,7 +158,6 @@ export function Messages({ state, c, seq, waiting, on, toEnd, befriend }) {
     if (b.scrollTop < near) history.before();
     if (b.scrollHeight - b.scrollTop - b.clientHeight < near) history.after();
     setAway(!kept.current.atEnd || !!window?.after);
-    if (kept.current.atEnd && !window?.after) setBelow(0);
     read();
   };
   useEffect(() => {
@@ -175,15 +173,13 @@ export function Messages({ state, c, seq, waiting, on, toEnd, befriend }) {
   const known = useRef(lastSeq);
   useEffect(() => {
     if (lastSeq > known.current) {
-      if (!kept.current.atEnd) setBelow(below + lastSeq - known.current);
-      else if (document.visibilityState !== "visible" && newFrom === null) setNewFrom(known.current);
+      if (kept.current.atEnd && document.visibilityState !== "visible" && newFrom === null) setNewFrom(known.current);
       known.current = lastSeq;
     }
   }, [lastSeq]);
 
   const jump = async () => {
     kept.current.atEnd = true;
-    setBelow(0);
     setNewFrom(null);
     if (window?.after) await history.newest();
     box.current.scrollTop = box.current.scrollHeight;
@@ -211,6 +207,7 @@ export function Messages({ state, c, seq, waiting, on, toEnd, befriend }) {
       on.reply(m);
     }
   };
+  const below = c?.unread_count ?? 0; // what is in sight is read, so what is unread is out of sight
   const focusableSeq = items.some((m) => m.seq === focused) ? focused : items.at(-1)?.seq;
   return html`<div class="messages-frame"><div class="messages-box" ref=${box} onScroll=${seen} onKeyDown=${keys}>
     <div class="edge">${history.problem

@@ -6,10 +6,15 @@ import { go, href } from "./route.js";
 import { lastSeen } from "./text.js";
 import { Avatar, IconButton, ask } from "./ui.js";
 
-// InfoFrame is the panel beside a chat; on narrow screens it takes the chat's place.
+// InfoFrame is the panel beside a chat; on narrow screens it takes the chat's place. What it is about has the focus after it.
 export function InfoFrame({ title, back, children }) {
   const panel = useRef(null);
-  useEffect(() => panel.current?.querySelector("[data-testid=info-close]").focus({ preventScroll: true }), []);
+  useEffect(() => {
+    panel.current?.querySelector("[data-testid=info-close]").focus({ preventScroll: true });
+    return () => queueMicrotask(() => { // once the rest is drawn
+      if (document.activeElement === document.body) document.querySelector(".chat-title")?.focus({ preventScroll: true });
+    });
+  }, []);
   return html`<aside class="info" ref=${panel} aria-label=${title} data-testid="info">
     <header class="pane-head"><h2>${title}</h2><${IconButton} icon="close" label="Close the information" testid="info-close" onClick=${() => go(back)} /></header>
     <div class="scroll padded">${children}</div></aside>`;

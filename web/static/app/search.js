@@ -18,7 +18,7 @@ export function SearchPane({ state, route }) {
   useEffect(() => {
     let current = true;
     if (!/[\p{L}\p{N}\p{S}]/u.test(settled)) {
-      set({ items: [] });
+      set({ items: [], done: !!settled }); // nothing that could be found
       return undefined;
     }
     set({ items: [], loading: true });

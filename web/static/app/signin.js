@@ -1,5 +1,5 @@
 // The first screen: what this is, and one step to get in.
-import { client, explain } from "./core.js";
+import { client, explain, faultOf } from "./core.js";
 import { html, useRef, useState } from "./lib.js";
 import { go } from "./route.js";
 import { Field } from "./ui.js";
@@ -44,7 +44,7 @@ export function SignIn() {
       form.current?.elements[error.code === "invalid_credentials" ? "password" : "username"].focus();
     }
   };
-  const of = (field) => problem?.errors?.find((e) => e.field === field)?.message;
+  const of = (field) => (problem?.errors ?? []).filter((e) => e.field === field).map(faultOf)[0];
   const general = problem && !of("username") && !of("password") ? explain(problem) : "";
   const tab = (name, label) => html`<button type="button" role="tab" aria-selected=${mode === name} tabindex=${mode === name ? 0 : -1} data-testid=${`tab-${name}`}
     onClick=${() => {

@@ -1,5 +1,6 @@
 // What the views are built of: avatars, menus, dialogs, notes.
 import { notes, watch } from "./core.js";
+import { Problem, Submit, useSending } from "./forms.js";
 import { Icon } from "./icons.js";
 import { html, memo, useEffect, useId, useLayoutEffect, useRef, useState } from "./lib.js";
 import { hue, initials } from "./text.js";
@@ -91,31 +92,41 @@ export function Dialog({ title, onClose, children, testid }) {
     </div></dialog>`;
 }
 
-// ask shows a question that has to be answered before something that cannot be undone is done.
+// ask shows a question that has to be answered before something that cannot be undone is done. One with a field stays until `run`
+// has done with the answer, and says what it has thrown: nobody has to write the answer again.
 let setQuestion = () => {};
 export const ask = (question) => setQuestion(question);
 
 export function Questions() {
   const [question, set] = useState(null);
   setQuestion = set;
-  const [text, setText] = useState("");
-  useEffect(() => setText(question?.value ?? ""), [question]);
-  if (!question) return null;
-  const done = async (e) => {
+  return question && html`<${Question} key=${question.title} question=${question} onClose=${() => set((now) => (now === question ? null : now))} />`;
+}
+
+function Question({ question, onClose }) {
+  const [text, setText] = useState(question.value ?? "");
+  const { busy, problem, submit } = useSending();
+  const secret = question.type === "password"; // its spaces belong to it
+  const done = (e) => {
+    if (question.field)
+      return submit(e, async () => {
+        await question.run(secret ? text : text.trim());
+        onClose();
+      });
     e.preventDefault();
-    set(null);
-    await question.run(text.trim());
+    onClose();
+    return question.run();
   };
-  return html`<${Dialog} title=${question.title} testid="question" onClose=${() => set(null)}>
+  const field = { autofocus: true, "data-testid": "question-field", required: !!question.required, maxlength: question.max, value: text, onInput: (e) => setText(e.target.value) };
+  return html`<${Dialog} title=${question.title} testid="question" onClose=${onClose}>
     <form onSubmit=${done}>
       ${question.text && html`<p>${question.text}</p>`}
       ${question.field && html`<label>${question.field}
-        ${question.long
-          ? html`<textarea autofocus data-testid="question-field" rows="4" maxlength=${question.max} value=${text} onInput=${(e) => setText(e.target.value)}></textarea>`
-          : html`<input autofocus data-testid="question-field" type=${question.type ?? "text"} maxlength=${question.max} value=${text} autocomplete="off" onInput=${(e) => setText(e.target.value)} />`}</label>`}
+        ${question.long ? html`<textarea rows="4" ...${field}></textarea>` : html`<input type=${question.type ?? "text"} autocomplete=${secret ? "current-password" : "off"} ...${field} />`}</label>
+        <${Problem} text=${problem} />`}
       <div class="buttons">
-        <button type="button" class="quiet" data-testid="question-no" onClick=${() => set(null)}>Cancel</button>
-        <button class=${question.danger ? "danger" : ""} data-testid="question-yes" autofocus=${!question.field}>${question.yes}</button>
+        <button type="button" class="quiet" data-testid="question-no" onClick=${onClose}>Cancel</button>
+        <${Submit} busy=${busy} className=${question.danger ? "danger" : ""} testid="question-yes" autofocus=${!question.field}>${question.yes}<//>
       </div>
     </form><//>`;
 }
@@ -159,7 +170,7 @@ export function useAsync(work, names) {
   const [result, set] = useState({ loading: true });
   useEffect(() => {
     let here = true;
-    set({ loading: true });
+    set(({ value }) => ({ value, loading: true })); // what was there stays until there is something else
     Promise.resolve().then(work).then((value) => here && set({ value }), (error) => here && set({ error }));
     return () => {
       here = false;
@@ -168,7 +179,7 @@ export function useAsync(work, names) {
   return result;
 }
 
-export const Field = ({ label, hint, error, children }) => html`
-  <label class="field"><span>${label}</span>${children}${hint && html`<small>${hint}</small>`}${error && html`<small class="bad" role="alert">${error}</small>`}</label>`;
+export const Field = ({ label, hint, error, className = "", children }) => html`
+  <label class=${`field ${className}`}><span>${label}</span>${children}${hint && !error && html`<small>${hint}</small>`}${error && html`<small class="bad" role="alert">${error}</small>`}</label>`;
 
 export const Nothing = ({ icon, title, children }) => html`<div class="nothing"><${Icon} name=${icon} /><h2>${title}</h2>${children}</div>`;
