@@ -44,7 +44,7 @@ func (c Cursor) String(user ID) string {
 // cursor included, is [CodeInvalidCursor].
 func ParseCursor(text string, user ID) (Cursor, error) {
 	bad := &Error{
-		Code: CodeInvalidCursor, Detail: "This is no cursor of this inbox. Use one that an event, a poll or a sync gave to this user, or begin, or now.",
+		Code: CodeInvalidCursor, Detail: "This is no cursor of this inbox. Use one that an event, a poll or a sync gave to this user.",
 		Fields: []FieldError{{Field: "cursor", Message: "is no cursor of this inbox"}},
 	}
 	if len(text) > MaxCursorLength {

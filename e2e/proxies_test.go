@@ -178,7 +178,7 @@ func TestProxiesPassOnWhileRedisIsAway(t *testing.T) {
 	}
 	for _, b := range proxies {
 		// What the proxy knows of the nodes changes with its next looks.
-		for looks := 0; looks < 30; looks++ {
+		for range 30 {
 			message := alice.through(b).say(bob, "through "+b.name)
 			history := bob.through(b).history(message.ConversationID)
 			require.Equal(t, "through "+b.name, history[len(history)-1].Body)

@@ -134,9 +134,12 @@ func schemaMessage(e *openapi3.SchemaError) string {
 		return fmt.Sprintf("must be at most %v", *schema.Max)
 	case "pattern":
 		return patternMessage(schema)
-	default:
-		return "cannot be accepted"
+	case "format":
+		if schema.Format == "date-time" {
+			return "must be a time as in 2026-11-26T12:00:00Z (RFC 3339)"
+		}
 	}
+	return "cannot be accepted"
 }
 
 func patternMessage(schema *openapi3.Schema) string {
@@ -156,6 +159,8 @@ func kindName(schema *openapi3.Schema) string {
 		return "a list"
 	case schema.Type.Is(openapi3.TypeObject):
 		return "an object"
+	case schema.Type.Is(openapi3.TypeBoolean):
+		return "true or false"
 	default:
 		return "of another type"
 	}

@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -104,6 +105,7 @@ func startOf(user chat.ID, positions ...given) (start, error) {
 		cursor, err := chat.ParseCursor(p.text, user)
 		if err != nil {
 			refused := *chat.AsError(err)
+			refused.Detail = strings.TrimSuffix(refused.Detail, ".") + ", or begin, or now."
 			refused.Fields = []chat.FieldError{{Field: p.name, Message: "is no cursor of this inbox"}}
 			return start{}, &refused
 		}

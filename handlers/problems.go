@@ -44,7 +44,7 @@ var problems = map[chat.Code]answer{
 	chat.CodeSessionEnded:          {http.StatusUnauthorized, "Session ended"},
 	chat.CodeWrongPassword:         {http.StatusForbidden, "Wrong password"},
 	chat.CodeForbidden:             {http.StatusForbidden, "Not allowed"},
-	chat.CodeRecipientNotAccepting: {http.StatusForbidden, "Recipient does not accept messages"},
+	chat.CodeRecipientNotAccepting: {http.StatusForbidden, "Recipient does not accept this"},
 	chat.CodeNotFound:              {http.StatusNotFound, "Not found"},
 	codeMethodNotAllowed:           {http.StatusMethodNotAllowed, "Method not allowed"},
 	chat.CodeUsernameTaken:         {http.StatusConflict, "Username taken"},

@@ -95,6 +95,8 @@ func TestFaultyRequestsAreRefused(t *testing.T) {
 		}}, status: 422, code: chat.CodeValidation, fields: []string{"Idempotency-Key: *"}},
 		"two limits":             {method: "GET", target: "/v1/friends?limit=1&limit=2", status: 422, code: chat.CodeValidation, fields: []string{"limit: cannot be read; it may be given once"}},
 		"two cursors":            {method: "GET", target: "/v1/inbox/poll?cursor=begin&cursor=now", status: 422, code: chat.CodeValidation, fields: []string{"cursor: *"}},
+		"a date for a time":      {method: "PUT", target: "/v1/groups/023pbqc03ztkt/members/023pbqc03ztkt/mute", body: `{"until":"2027-01-01"}`, status: 422, code: chat.CodeValidation, fields: []string{"until: must be a time as in 2026-11-26T12:00:00Z (RFC 3339)"}},
+		"a text for a yes or no": {method: "PATCH", target: "/v1/conversations/023pbqc03ztkt", body: `{"pinned":"x"}`, status: 422, code: chat.CodeValidation, fields: []string{"pinned: must be true or false"}},
 		"missing fields":         {method: "POST", target: "/v1/groups", body: `{}`, status: 422, code: chat.CodeValidation, fields: []string{"join_policy: is required", "name: is required", "visibility: is required"}},
 		"no query":               {method: "GET", target: "/v1/users", status: 422, code: chat.CodeValidation, fields: []string{"q: is required"}},
 		"an empty query":         {method: "GET", target: "/v1/users?q=", status: 422, code: chat.CodeValidation, fields: []string{"q: must not be empty"}},

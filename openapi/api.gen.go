@@ -3981,7 +3981,7 @@ type ListFriendRequestsParams struct {
 
 // RequestFriendParams defines parameters for RequestFriend.
 type RequestFriendParams struct {
-	// IdempotencyKey Makes the call safe to repeat: 1 to 128 printable ASCII characters without spaces, chosen by the client, unique per user. A UUID is a good choice.
+	// IdempotencyKey Makes the call safe to repeat: 1 to 128 printable ASCII characters without spaces, chosen by the client, unique per user among messages, and among everything else that takes one. A UUID is a good choice.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -4008,7 +4008,7 @@ type FindGroupsParams struct {
 
 // CreateGroupParams defines parameters for CreateGroup.
 type CreateGroupParams struct {
-	// IdempotencyKey Makes the call safe to repeat: 1 to 128 printable ASCII characters without spaces, chosen by the client, unique per user. A UUID is a good choice.
+	// IdempotencyKey Makes the call safe to repeat: 1 to 128 printable ASCII characters without spaces, chosen by the client, unique per user among messages, and among everything else that takes one. A UUID is a good choice.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -4032,7 +4032,7 @@ type ListInvitationsParams struct {
 
 // CreateInvitationParams defines parameters for CreateInvitation.
 type CreateInvitationParams struct {
-	// IdempotencyKey Makes the call safe to repeat: 1 to 128 printable ASCII characters without spaces, chosen by the client, unique per user. A UUID is a good choice.
+	// IdempotencyKey Makes the call safe to repeat: 1 to 128 printable ASCII characters without spaces, chosen by the client, unique per user among messages, and among everything else that takes one. A UUID is a good choice.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -4056,7 +4056,7 @@ type ListGroupMembersParams struct {
 
 // SendToGroupParams defines parameters for SendToGroup.
 type SendToGroupParams struct {
-	// IdempotencyKey Makes the call safe to repeat: 1 to 128 printable ASCII characters without spaces, chosen by the client, unique per user. A UUID is a good choice.
+	// IdempotencyKey Makes the call safe to repeat: 1 to 128 printable ASCII characters without spaces, chosen by the client, unique per user among messages, and among everything else that takes one. A UUID is a good choice.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -4164,7 +4164,7 @@ type FindUsersParams struct {
 
 // SendToUserParams defines parameters for SendToUser.
 type SendToUserParams struct {
-	// IdempotencyKey Makes the call safe to repeat: 1 to 128 printable ASCII characters without spaces, chosen by the client, unique per user. A UUID is a good choice.
+	// IdempotencyKey Makes the call safe to repeat: 1 to 128 printable ASCII characters without spaces, chosen by the client, unique per user among messages, and among everything else that takes one. A UUID is a good choice.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
