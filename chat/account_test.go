@@ -3,6 +3,7 @@ package chat_test
 import (
 	"context"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -306,4 +307,33 @@ func TestExpiredRequestMeetsNoMirrorImage(t *testing.T) {
 	n, err := r.ExpireRequests(t.Context(), 10)
 	require.NoError(t, err)
 	assert.Zero(t, n)
+}
+
+// Names are seen by others: one of nothing but spaces is none.
+func TestDisplayNameIsNotBlank(t *testing.T) {
+	t.Parallel()
+	r := newRealm(t)
+	ada := r.register("ada")
+	_, err := r.UpdateMe(t.Context(), ada, chat.ProfilePatch{DisplayName: new(" \t ")})
+	require.Equal(t, chat.CodeValidation, chat.CodeOf(err))
+	_, err = r.UpdateMe(t.Context(), ada, chat.ProfilePatch{DisplayName: new("Ada ")})
+	require.NoError(t, err)
+}
+
+// Whoever reads an inbox of a deleted account is told by the inbox itself that the session has ended.
+func TestDeletionRevokesSessionsInTheInbox(t *testing.T) {
+	t.Parallel()
+	r := newRealm(t)
+	ada := r.register("ada")
+	r.announced = nil
+	require.NoError(t, r.DeleteMe(t.Context(), ada, "correct horse"))
+	var revoked int
+	for _, a := range r.announced {
+		for _, d := range a.Deliveries {
+			if d.User == ada.User && strings.HasPrefix(string(a.Bodies[d.Event]), `"type":"session.revoked"`) {
+				revoked++
+			}
+		}
+	}
+	require.Equal(t, 1, revoked)
 }

@@ -48,7 +48,7 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (SignIn, error
 		faults.add("username", "must have 3 to 32 characters out of letters, digits, dot, hyphen and underscore, and begin with a letter, digit or underscore")
 	}
 	faults.text("password", in.Password, s.limits.MinPasswordLength, s.limits.MaxPasswordLength)
-	faults.text("display_name", in.DisplayName, 1, s.limits.MaxDisplayNameLength)
+	faults.text("display_name", strings.TrimSpace(in.DisplayName), 1, s.limits.MaxDisplayNameLength)
 	faults.text("device_name", in.DeviceName, 0, s.limits.MaxDeviceNameLength)
 	if err := faults.err(); err != nil {
 		return SignIn{}, err

@@ -1,6 +1,9 @@
 package chat
 
-import "net/url"
+import (
+	"net/url"
+	"strings"
+)
 
 // UserUpdatedData is a profile as it is now. In the user's own copies it also
 // has what only the user sees.
@@ -55,7 +58,7 @@ func sameSettings(a, b User) bool {
 func (s *Service) checkProfile(patch ProfilePatch) error {
 	var faults fieldErrors
 	if patch.DisplayName != nil {
-		faults.text("display_name", *patch.DisplayName, 1, s.limits.MaxDisplayNameLength)
+		faults.text("display_name", strings.TrimSpace(*patch.DisplayName), 1, s.limits.MaxDisplayNameLength)
 	}
 	if patch.StatusText != nil {
 		faults.text("status_text", *patch.StatusText, 0, s.limits.MaxStatusTextLength)

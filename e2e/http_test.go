@@ -66,6 +66,7 @@ func TestBadInput(t *testing.T) {
 			"several faults":     {method: "POST", path: "/v1/auth/register", body: `{"username":"x","password":"short","color":"red"}`, anonymous: true, status: 422, code: "validation_failed", fields: []string{"username", "password", "color"}},
 			"a username":         {method: "POST", path: "/v1/auth/register", body: `{"username":"a b c","password":"long enough"}`, anonymous: true, status: 422, code: "validation_failed", fields: []string{"username"}},
 			"a long name":        {method: "POST", path: "/v1/auth/register", body: register(`,"display_name":"` + strings.Repeat("é", 65) + `"`), anonymous: true, status: 422, code: "validation_failed", fields: []string{"display_name"}},
+			"a blank name":       {method: "POST", path: "/v1/auth/register", body: register(`,"display_name":"  "`), anonymous: true, status: 422, code: "validation_failed", fields: []string{"display_name"}},
 			"a NUL":              {method: "POST", path: "/v1/auth/register", body: register(`,"display_name":"a\u0000b"`), anonymous: true, status: 422, code: "validation_failed", fields: []string{"display_name"}},
 			"taken":              {method: "POST", path: "/v1/auth/register", body: `{"username":"` + strings.ToUpper(alice.name) + `","password":"long enough"}`, anonymous: true, status: 409, code: "username_taken"},
 			"a script as URL":    {method: "PATCH", path: "/v1/me", body: `{"avatar_url":"javascript:alert(1)"}`, status: 422, code: "validation_failed", fields: []string{"avatar_url"}},
