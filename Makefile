@@ -50,9 +50,10 @@ bench: ## measure it beside a bare loop that keeps nothing, less than five minut
 	GO=$(GO) scripts/bench $(BENCH)
 
 .PHONY: lint
-lint: $(LINTER) ## check style, mistakes, the direction of imports, and that the last check works
+lint: $(LINTER) ## check style, mistakes, the direction of imports, and that imports and calls which are forbidden are found
 	$(LINTER) run ./...
 	scripts/prove-depguard $(LINTER)
+	scripts/prove-forbidigo $(LINTER)
 
 .PHONY: format
 format: $(LINTER) ## put all Go files in form

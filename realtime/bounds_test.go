@@ -65,6 +65,36 @@ func TestFewReadersReadTheDatabaseAtOnce(t *testing.T) {
 	require.EqualValues(t, 3, source.most.Load())
 }
 
+// A node holds very many readers that nothing comes for, so each must be small. It is not parallel: what others take would count too.
+func TestIdleReaderIsSmall(t *testing.T) {
+	const crowd, at = 10_000, 16
+	a := startNode(t, "a", realRedis(t), newMemorySource(randomEpoch()), patient) // the embedded one would keep its own in the same heap
+	sessions := make([]*Session, crowd)
+	before := heapInUse()
+	var all sync.WaitGroup
+	for first := range at {
+		all.Go(func() {
+			for i := first; i < crowd; i += at {
+				request := streamOf(alice + chat.ID(i))
+				request.OnWake = func() {}
+				var err error
+				if sessions[i], err = a.Attach(t.Context(), request); err != nil {
+					t.Errorf("attach: %v", err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	require.False(t, t.Failed())
+	each := (heapInUse() - before) / crowd
+	t.Logf("%d bytes each", each)
+	require.Less(t, each, int64(1<<10))
+	for _, s := range sessions {
+		s.Close()
+	}
+}
+
 // wall sets a node's clock wrong.
 func wall(by time.Duration) func(*Config) {
 	return func(c *Config) { c.Wall = func() time.Time { return time.Now().Add(by) } }

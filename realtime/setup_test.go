@@ -104,14 +104,18 @@ func freePort(t *testing.T) string {
 
 func (s *redisServer) address() string { return "redis://127.0.0.1:" + s.port }
 
+// redisBinary is what a server of the test's own is started by.
+func redisBinary() string {
+	if binary := os.Getenv("TEST_REDIS_SERVER"); binary != "" {
+		return binary
+	}
+	return "redis-server"
+}
+
 func (s *redisServer) start() {
 	s.t.Helper()
-	binary := os.Getenv("TEST_REDIS_SERVER")
-	if binary == "" {
-		binary = "redis-server"
-	}
 	options := []string{"--port", s.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.dir}
-	s.process = exec.Command(binary, append(options, s.options...)...)
+	s.process = exec.Command(redisBinary(), append(options, s.options...)...)
 	require.NoError(s.t, s.process.Start(), "install redis-server or set TEST_REDIS_SERVER")
 	rdb, err := ConnectRedis(s.address())
 	require.NoError(s.t, err)

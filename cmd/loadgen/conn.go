@@ -26,13 +26,18 @@ type conn struct {
 // ports of an address are fewer than 28,232 (ip_local_port_range).
 const perSource = 25_000
 
-// dial connects. The number of the connection decides which loopback address it
-// comes from: 127.0.0.1 for the first many, then 127.0.0.2, and so on.
-func dial(ctx context.Context, address string, number int) (*net.TCPConn, error) {
-	dialer := net.Dialer{Timeout: 20 * time.Second}
+// sourceOf returns which loopback address a connection of that number comes
+// from: nil, which is 127.0.0.1, for the first many, then 127.0.0.2, and so on.
+func sourceOf(number int) net.Addr {
 	if source := number / perSource; source > 0 {
-		dialer.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+source))}
+		return &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+source))}
 	}
+	return nil
+}
+
+// dial connects, from the address that belongs to the number of the connection.
+func dial(ctx context.Context, address string, number int) (*net.TCPConn, error) {
+	dialer := net.Dialer{Timeout: 20 * time.Second, LocalAddr: sourceOf(number)}
 	raw, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err

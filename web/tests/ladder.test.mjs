@@ -170,6 +170,22 @@ test("one connection that breaks while it waits shortens nothing", async () => {
   assert.equal(server.last("/v1/inbox/poll").query.wait, "25");
 });
 
+test("polls that are answered at once with nothing do not follow each other without a pause", async () => {
+  tab.client.close();
+  tab = tabOf(server, { transports: ["long-poll"] });
+  server.rules.push([/poll$/, async ({ query }) => {
+    await new Promise(setImmediate); // as any network does, however quick
+    return new Response(JSON.stringify({ events: [], cursor: query.cursor, has_more: false }));
+  }]);
+  await login(tab);
+  tab.client.start();
+  await live("long-poll");
+  const before = server.count("/v1/inbox/poll");
+  await advance(60_000);
+  const polls = server.count("/v1/inbox/poll") - before;
+  assert.ok(polls >= 30 && polls < 130, `${polls} polls in a minute`);
+});
+
 test("too many streams: polls until there is room", async () => {
   server.rules.push([/stream$/, ({ path }) => path.startsWith("/v1/inbox") && problem(429, "too_many_streams", { "Retry-After": "30" })]);
   await login(tab);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { LongwireError, memory } from "../static/longwire.js";
+import { backOff, jittered } from "../static/longwire/session.js";
 import { FakeLocks, FakeServer, advance, channelsOf, clock, login, problem, tabOf, until } from "./fake.mjs";
 
 let server;
@@ -108,6 +109,16 @@ test("a renewal that is refused ends the session; one that fails does not", asyn
   server.rules[0][1] = () => problem(401, "session_ended");
   assert.equal((await settled(tab.client.sync())).error.code, "signed_out");
   assert.deepEqual(tab.sessions.at(-1), [null, "session_ended"]);
+});
+
+test("who failed together comes back apart: waits have a random part", (t) => {
+  const random = t.mock.method(Math, "random");
+  const bounds = (wait) => [0, 0.999].map((drawn) => (random.mock.mockImplementation(() => drawn), Math.round(wait())));
+  assert.deepEqual(bounds(() => jittered(1_000)), [500, 1_499]);
+  assert.deepEqual(bounds(() => backOff(1)), [500, 1_499]);
+  assert.deepEqual(bounds(() => backOff(3)), [2_000, 5_996]);
+  assert.deepEqual(bounds(() => backOff(99)), [15_000, 44_970], "thirty seconds are the longest");
+  assert.deepEqual(bounds(() => backOff(1, 8)), [8_000, 9_998], "never sooner than Retry-After");
 });
 
 test("calls are repeated while it is harmless, and not longer than asked", async () => {
