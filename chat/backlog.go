@@ -123,6 +123,23 @@ func (b *backlog) close() {
 	b.begin.Broadcast()
 }
 
+// abandon returns what waits, if no more may be queued, for its senders to be told.
+func (b *backlog) abandon() []*sending {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closed {
+		return nil
+	}
+	waiting := b.waiting
+	for _, item := range waiting {
+		b.rows -= item.weight
+		b.shares.release(item)
+	}
+	b.waiting = nil
+	b.begin.Broadcast()
+	return waiting
+}
+
 // ring is called by the alarm.
 func (b *backlog) ring() {
 	b.mu.Lock()

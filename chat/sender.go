@@ -84,7 +84,7 @@ func (s *Sender) Send(ctx context.Context, message Outgoing) (Outcome, error) {
 }
 
 // Run commits what is sent until ctx ends; then it takes no more, commits what
-// is queued, and returns.
+// is queued, as long as the database answers, and returns.
 func (s *Sender) Run(ctx context.Context) {
 	var writers sync.WaitGroup
 	for range s.options.Writers {
@@ -104,7 +104,10 @@ func (s *Sender) write(ctx context.Context) {
 		if len(batch) == 0 {
 			return
 		}
-		_ = s.commit(ctx, batch) // the senders were told
+		if err := s.commit(ctx, batch); CodeOf(err) == CodeUnavailable {
+			// A node that stops does not wait for its database again and again.
+			refuse(s.backlog.abandon(), err)
+		}
 		s.backlog.done(len(batch))
 		clear(batch)
 	}

@@ -299,6 +299,39 @@ func TestShutdownCommitsWhatIsQueuedAndTakesNoMore(t *testing.T) {
 	})
 }
 
+// A node that stops while its database hangs waits for one transaction, not for each that is queued.
+func TestShutdownDoesNotWaitForADatabaseAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &ledger{enter: make(chan struct{}), gate: make(chan struct{})}
+		l.refuse = func([]chat.Outgoing) error { return chat.Unavailable(errors.New("gone away")) }
+		sender, stop := startSender(l, chat.SenderOptions{Queue: 8, Batch: 1, Rows: 100, Writers: 1})
+		var senders sync.WaitGroup
+		send := func() {
+			senders.Go(func() {
+				_, err := sender.Send(t.Context(), outgoing("x"))
+				assert.Equal(t, chat.CodeUnavailable, chat.CodeOf(err))
+			})
+		}
+		send()
+		<-l.enter
+		for range 3 {
+			send()
+		}
+		synctest.Wait()
+		stopped := make(chan struct{})
+		go func() {
+			defer close(stopped)
+			stop()
+		}()
+		synctest.Wait()
+		l.gate <- struct{}{}
+		senders.Wait()
+		<-stopped
+		assert.Equal(t, []string{"failed 1"}, l.seen())
+	})
+}
+
 func TestCostlyConversationsMakeSmallerBatches(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
