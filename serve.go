@@ -71,7 +71,7 @@ func serve(ctx context.Context, cfg config.Config, unknown []config.Unknown, std
 		n.closers = append(n.closers, ignoreClosed(ops))
 	}
 	n.logger.InfoContext(ctx, "serving", "address", api.Addr().String(), "embedded", cfg.Embedded())
-	if cfg.Embedded() && isTerminal(stdout) {
+	if cfg.Embedded() {
 		welcome(stdout, api.Addr())
 	}
 	return n.run(ctx, api, ops)

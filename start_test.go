@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -57,19 +56,6 @@ func TestDatabaseThatRefusesIsNotWaitedFor(t *testing.T) {
 	require.ErrorIs(t, err, refusal)
 	assert.Contains(t, err.Error(), "Access denied")
 	assert.Empty(t, out.String())
-}
-
-func TestOnlyTerminalsAreWelcomed(t *testing.T) {
-	t.Parallel()
-	file, err := os.Create(filepath.Join(t.TempDir(), "log"))
-	require.NoError(t, err)
-	defer func() { assert.NoError(t, file.Close()) }()
-	terminal, err := os.Open("/dev/null") // a device too, and always there
-	require.NoError(t, err)
-	defer func() { assert.NoError(t, terminal.Close()) }()
-	assert.True(t, isTerminal(terminal))
-	assert.False(t, isTerminal(file))
-	assert.False(t, isTerminal(&bytes.Buffer{}))
 }
 
 func TestWelcomeTakesNoNameOfTheQuickStart(t *testing.T) {

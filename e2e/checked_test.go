@@ -233,7 +233,8 @@ type raw struct {
 	method, url, body string
 	token             string // "" = none
 	headers           map[string]string
-	wrong             bool // it breaks the specification on purpose
+	host              string // "" = that of the URL
+	wrong             bool   // it breaks the specification on purpose
 }
 
 // ask makes a request and returns the whole answer.
@@ -266,6 +267,7 @@ func try(ctx context.Context, c *http.Client, r raw) (answer, error) {
 	for name, value := range r.headers {
 		request.Header.Set(name, value)
 	}
+	request.Host = r.host
 	response, err := c.Do(request)
 	if err != nil {
 		return answer{}, err

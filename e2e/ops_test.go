@@ -237,7 +237,9 @@ func TestEmbeddedDataBelongsToOneNode(t *testing.T) {
 	code, _, said := longwire(t, settings{"DATA_DIR": dir}, "migrate", "version")
 	assert.Zero(t, code, said)
 	require.NoError(t, first.stop())
-	assert.NotContains(t, first.log.String(), "Longwire is ready", "its output is no terminal")
+	for _, shown := range []string{first.url + "/docs", "curl --json"} {
+		assert.Contains(t, first.log.String(), shown, "what to try is said")
+	}
 	require.NoError(t, second.start(), "and whoever comes after it may have it")
 	require.NoError(t, second.stop())
 }

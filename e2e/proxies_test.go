@@ -107,21 +107,7 @@ func TestProxiesPassStreamsOn(t *testing.T) {
 		assert.Equal(t, http.StatusOK, inband.status)
 		assert.Contains(t, string(inband.body), "event: error\n")
 
-		login, err := try(t.Context(), from(t, "127.0.0.77"), raw{
-			method: http.MethodPost, url: b.url + "/v1/auth/login", body: `{"username":"` + bob.name + `","password":"` + password + `"}`,
-			headers: map[string]string{"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"},
-		})
-		require.NoError(t, err)
-		require.Equal(t, http.StatusOK, login.status, "%s", login.body)
-		assert.NotContains(t, login.header.Get("Set-Cookie"), "Secure", "what a client claims of TLS is not passed on either")
-		sessions, err := bob.Sessions(t.Context())
-		require.NoError(t, err)
-		var addresses []string
-		for _, session := range sessions.Items {
-			addresses = append(addresses, session.Address)
-		}
-		assert.Contains(t, addresses, "127.0.0.77")
-		assert.NotContains(t, addresses, "203.0.113.9", "what a client claims is not believed")
+		tellsWhoTheClientIs(t, bob, b)
 	})
 }
 
@@ -135,6 +121,26 @@ func TestProxiesLetTheLongestPollWait(t *testing.T) {
 		assert.Equal(t, http.StatusOK, got.status, "%s", got.body)
 		assert.GreaterOrEqual(t, time.Since(began), 54*time.Second)
 	})
+}
+
+// tellsWhoTheClientIs checks that a proxy says where a request comes from, whatever the client claims.
+func tellsWhoTheClientIs(t *testing.T, p *person, b *proxy) {
+	t.Helper()
+	login, err := try(t.Context(), from(t, "127.0.0.77"), raw{
+		method: http.MethodPost, url: b.url + "/v1/auth/login", body: `{"username":"` + p.name + `","password":"` + password + `"}`,
+		headers: map[string]string{"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"},
+	})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, login.status, "%s", login.body)
+	assert.NotContains(t, login.header.Get("Set-Cookie"), "Secure", "what a client claims of TLS is not passed on either")
+	sessions, err := p.Sessions(t.Context())
+	require.NoError(t, err)
+	var addresses []string
+	for _, session := range sessions.Items {
+		addresses = append(addresses, session.Address)
+	}
+	assert.Contains(t, addresses, "127.0.0.77")
+	assert.NotContains(t, addresses, "203.0.113.9", "what a client claims is not believed")
 }
 
 // TestProxiesSayThatNoNodeIsThere: in the form of all errors, so that clients wait and try again.
@@ -151,7 +157,7 @@ func TestProxiesSayThatNoNodeIsThere(t *testing.T) {
 	}
 	running.Wait()
 	for _, b := range proxies {
-		got := ask(t, http.DefaultClient, raw{url: b.url + "/v1/limits"})
+		got := ask(t, http.DefaultClient, raw{url: b.url + "/v1/limits", host: "chat.example.com"})
 		assert.Contains(t, []int{http.StatusBadGateway, http.StatusServiceUnavailable}, got.status, b.name)
 		assert.Equal(t, "application/problem+json", got.header.Get("Content-Type"), b.name)
 		assert.Equal(t, client.ProblemCodeUnavailable, got.problem().Code, "%s: %s", b.name, got.body)
@@ -166,6 +172,7 @@ func TestProxiesSayThatNoNodeIsThere(t *testing.T) {
 func TestProxiesPassOnWhileRedisIsAway(t *testing.T) {
 	t.Parallel()
 	cable, given := farRedis(t)
+	given["TRUSTED_PROXIES"] = "127.0.0.1"
 	d := fresh(t, cluster, given)
 	alice, bob := d.friends(t)
 	proxies := make([]*proxy, len(kinds))
@@ -184,6 +191,10 @@ func TestProxiesPassOnWhileRedisIsAway(t *testing.T) {
 			require.Equal(t, "through "+b.name, history[len(history)-1].Body)
 			<-tick()
 		}
+		limits := ask(t, http.DefaultClient, raw{url: b.url + "/v1/limits", host: "chat.example.com"})
+		assert.Equal(t, http.StatusOK, limits.status, b.name)
+		assert.Contains(t, string(limits.body), "max_message_length", "it comes from a node, whatever the site is called")
+		tellsWhoTheClientIs(t, bob, b)
 	}
 }
 

@@ -30,10 +30,11 @@ func (d *deployment) ours(t *testing.T, kind, port string) string {
 	name := map[string]string{"nginx": "nginx.conf", "haproxy": "haproxy.cfg", "caddy": "Caddyfile"}[kind]
 	content, err := os.ReadFile("../deploy/" + name)
 	require.NoError(t, err)
+	second := freePort() // Caddy's
 	replaced := []string{
-		"127.0.0.1:8079", "127.0.0.1:" + freePort(), "node1:8080", strings.TrimPrefix(d.node(0).url, "http://"), "node2:8080", strings.TrimPrefix(d.node(1).url, "http://"),
+		"127.0.0.1:8079", "127.0.0.1:" + second, "\n:8079 {", "\n:" + second + " {", "node1:8080", strings.TrimPrefix(d.node(0).url, "http://"), "node2:8080", strings.TrimPrefix(d.node(1).url, "http://"),
 		"maxconn 40000", "maxconn 1000", "worker_connections 16384", "worker_connections 1000",
-		"listen 80;", "listen 127.0.0.1:" + port + ";", "bind :80\n", "bind 127.0.0.1:" + port + "\n", "\n:80 {", "\nhttp://127.0.0.1:" + port + " {\n\tbind 127.0.0.1",
+		"listen 80;", "listen 127.0.0.1:" + port + ";", "bind :80\n", "bind 127.0.0.1:" + port + "\n", "\n:80 {", "\n:" + port + " {\n\tbind 127.0.0.1",
 	}
 	return strings.NewReplacer(replaced...).Replace(string(content))
 }

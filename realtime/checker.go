@@ -21,6 +21,7 @@ type checker struct {
 	// answered is when (as hub time) the database was last asked something
 	// that it answered.
 	answered atomic.Int64
+	failed   bool // the last time that it was asked for the epoch; owned by run
 }
 
 // askedAtLeast is how often the database is asked for the epoch, at least: that
@@ -68,7 +69,7 @@ func (c *checker) run(ctx context.Context) {
 		case <-c.signal:
 		}
 		now := c.hub.now()
-		if now-epochAt >= min(c.hub.cfg.HeadCheck, askedAtLeast) || c.ready() != nil && now-epochAt >= quickCheck {
+		if now-epochAt >= min(c.hub.cfg.HeadCheck, askedAtLeast) || c.failed && now-epochAt >= quickCheck {
 			epochAt = now
 			c.checkEpoch(ctx)
 		}
@@ -92,11 +93,15 @@ func (c *checker) checkEpoch(ctx context.Context) {
 	asked := c.hub.now()
 	epoch, err := c.hub.source.Epoch(ctx)
 	if err != nil {
-		c.answered.Store(math.MinInt64 / 2) // no need to wait for the silence
+		if c.failed { // for the second time: no need to wait for the silence
+			c.answered.Store(math.MinInt64 / 2)
+		}
+		c.failed = true
 		c.hub.logger.WarnContext(ctx, "read of the epoch failed", "error", err)
 		return
 	}
 	c.answered.Store(int64(asked))
+	c.failed = false
 	if epoch != c.hub.Epoch() {
 		c.hub.logger.WarnContext(ctx, "the data has another past, beginning anew", "epoch", epoch)
 		c.hub.startEra(epoch)
@@ -143,7 +148,6 @@ func (c *checker) compare(ctx context.Context, users []chat.ID, batch []*inbox) 
 			c.hub.metrics.headsBehind.Inc()
 			// Most likely the registry has lost the user, or this node.
 			c.hub.registry.forget()
-			b.unregister()
 			c.hub.registry.renew(b.user)
 		}
 	}

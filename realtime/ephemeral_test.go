@@ -50,7 +50,7 @@ func (h *Hub) sit(t testing.TB, request Request) *Session {
 	h.link.up.Store(true)
 	h.link.proven.Store(true)
 	h.link.heard.Store(int64(never))
-	s.inbox.noteRegistered(0, never)
+	s.inbox.noteRegistered(0, 0, never)
 	return s
 }
 

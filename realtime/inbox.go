@@ -172,12 +172,12 @@ func (b *inbox) openStreams() int {
 
 // noteRegistered notes that other nodes find this node from the given time on,
 // and until when. After a time in which they may not have found it, the log
-// must be compared with the database once more. A registration that began before
-// all were lost is one of them.
-func (b *inbox) noteRegistered(from, until time.Duration) {
+// must be compared with the database once more. What was decided to be written
+// before all registrations were lost may be lost with them.
+func (b *inbox) noteRegistered(decided, from, until time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if from < time.Duration(b.hub.registry.lostAt.Load()) {
+	if decided < time.Duration(b.hub.registry.lostAt.Load()) {
 		return
 	}
 	if b.registered < from {

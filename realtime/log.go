@@ -330,11 +330,12 @@ const firstRead = 16
 // readFrom reads the events after a position, about as many as a batch holds. It
 // reads in steps, so that events that do not fit are not read in vain.
 func (l *log) readFrom(ctx context.Context, after int64, limit int) (run, error) {
+	forgotten := l.forgottenSeq()
 	all, err := l.readStep(ctx, after, min(firstRead, limit))
 	if err != nil {
 		return run{}, err
 	}
-	forgotten, size := l.forgottenSeq(), sizeOf(all.events)
+	size := sizeOf(all.events)
 	for asked := firstRead; len(all.events) == asked && asked < limit && size < maxBatchBytes; {
 		step := min(3*asked, limit-asked)
 		more, failed := l.readStep(ctx, after+int64(asked), step)
@@ -345,7 +346,7 @@ func (l *log) readFrom(ctx context.Context, after int64, limit int) (run, error)
 		size += sizeOf(more.events)
 		asked += step
 	}
-	if l.forgottenSeq() != forgotten {
+	if len(all.events) > firstRead && l.forgottenSeq() != forgotten {
 		// Perhaps of the first ones, since they were read: all must be read anew.
 		return run{head: chat.InboxHead{Seq: after}}, nil
 	}

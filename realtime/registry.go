@@ -153,12 +153,13 @@ func (r *registry) takeDue() map[chat.ID]*enrolment {
 // writeDue writes all that is due. What could not be written is due again;
 // false means that this is so.
 func (r *registry) writeDue(ctx context.Context) bool {
+	decided := r.hub.now()
 	due := r.takeDue()
 	e := r.hub.currentEra()
 	err := r.showPresence(ctx, e)
 	for users := range slices.Chunk(slices.Collect(maps.Keys(due)), maxEnrolments) {
 		if err == nil {
-			err = r.write(ctx, e, users, due)
+			err = r.write(ctx, e, decided, users, due)
 		}
 		for _, user := range users {
 			waiter := due[user]
@@ -219,7 +220,7 @@ type enrolling struct {
 }
 
 // write is one pipeline of registrations.
-func (r *registry) write(ctx context.Context, e *era, users []chat.ID, due map[chat.ID]*enrolment) error {
+func (r *registry) write(ctx context.Context, e *era, decided time.Duration, users []chat.ID, due map[chat.ID]*enrolment) error {
 	h := r.hub
 	began := h.now()
 	expires := h.cfg.Wall().Add(h.cfg.Registration).UnixMilli()
@@ -266,32 +267,36 @@ func (r *registry) write(ctx context.Context, e *era, users []chat.ID, due map[c
 	if err == nil && set != nil {
 		err = set.Err()
 	}
+	left := h.rdb.Pipeline()
 	for i := range all {
 		if all[i].set.Err() != nil {
 			err = errors.Join(err, all[i].set.Err())
 			break
 		}
 		if all[i].inbox != nil {
-			r.written(ctx, began, all[i], due[users[i]], err == nil)
+			all[i].inbox.noteRegistered(decided, began, began+h.cfg.Registration)
+			r.written(ctx, all[i], due[users[i]], err == nil)
+			r.sweepOut(ctx, left, all[i])
 		}
+	}
+	if left.Len() > 0 && err == nil {
+		err = h.exec(ctx, left)
 	}
 	return err
 }
 
 // written notes what Redis has now. Whole is that it has all of the pipeline.
-func (r *registry) written(ctx context.Context, began time.Duration, u enrolling, waiter *enrolment, whole bool) {
+func (r *registry) written(ctx context.Context, u enrolling, waiter *enrolment, whole bool) {
 	h := r.hub
 	if u.warm != nil && u.warm.Err() != nil && !isStale(u.warm.Err()) {
 		h.logger.WarnContext(ctx, "warming a stream failed", "error", u.warm.Err())
 	}
-	u.inbox.noteRegistered(began, began+h.cfg.Registration)
 	if u.nodes == nil {
 		return
 	}
 	if waiter != nil {
 		waiter.others = h.streamsElsewhere(u.nodes.Val())
 	}
-	r.sweepOut(ctx, u)
 	if u.is == u.was || !whole || u.nodes.Err() != nil {
 		return // what was not told is told again
 	}
@@ -311,11 +316,14 @@ func (r *registry) written(ctx context.Context, began time.Duration, u enrolling
 const sweptAfter = 5 * clockSkew
 
 // sweepOut takes what nodes have left behind out of a user's registrations.
-func (r *registry) sweepOut(ctx context.Context, u enrolling) {
+func (r *registry) sweepOut(ctx context.Context, pipe redis.Pipeliner, u enrolling) {
+	if u.nodes == nil {
+		return
+	}
 	oldest := r.hub.cfg.Wall().Add(-sweptAfter).UnixMilli()
 	for _, value := range u.nodes.Val() {
 		if left, ok := parseRegistration(value); ok && left.node != r.hub.cfg.Node && left.expires < oldest {
-			r.hub.rdb.HDel(ctx, u.inbox.era.nodesKey(u.inbox.name), left.node)
+			pipe.HDel(ctx, u.inbox.era.nodesKey(u.inbox.name), left.node)
 		}
 	}
 }

@@ -71,11 +71,11 @@ func TestRegistrationFromBeforeAllWereLostIsWorthNothing(t *testing.T) {
 	b := h.sit(t, streamOf(alice)).inbox
 	began := h.now()
 	h.unregistered()
-	b.noteRegistered(began, began+time.Minute)
+	b.noteRegistered(began, h.now(), began+time.Minute)
 	require.False(t, b.isRegistered())
 	require.False(t, b.mayTrust())
 	again := h.now()
-	b.noteRegistered(again, again+time.Minute)
+	b.noteRegistered(again, again, again+time.Minute)
 	require.True(t, b.isRegistered())
 	require.False(t, b.mayTrust(), "it must be compared with the database first")
 }

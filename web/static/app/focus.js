@@ -36,15 +36,20 @@ export function useKeptFocus() {
     const came = ({ target }) => {
       last = { element: target, steps: trail(target) };
     };
+    const left = ({ target, relatedTarget }) => queueMicrotask(() => { // for nothing, by a click beside it
+      if (!relatedTarget && target.isConnected && last?.element === target) last = null;
+    });
     const observer = new MutationObserver(() => {
       if (!lost()) return;
       clearTimeout(timer);
       timer = setTimeout(() => lost() && inPlaceOf(last.steps)?.focus({ preventScroll: true }), settles);
     });
     document.addEventListener("focusin", came);
+    document.addEventListener("focusout", left);
     observer.observe(document.body, { childList: true, subtree: true });
     return () => {
       document.removeEventListener("focusin", came);
+      document.removeEventListener("focusout", left);
       observer.disconnect();
       clearTimeout(timer);
     };

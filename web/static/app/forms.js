@@ -40,8 +40,11 @@ export function useSending() {
     } catch (error) {
       set({ busy: false, problem: explain(error) });
       if (!form.isConnected) report(error); // it was closed meanwhile
-      from = faulty(form, error) ?? from;
-      from.focus();
+      // Unless they went on to something else meanwhile.
+      if (document.activeElement === document.body || form.contains(document.activeElement)) {
+        from = faulty(form, error) ?? from;
+        from.focus();
+      }
     }
     requestAnimationFrame(() => { // a button loses the focus while it is disabled
       if (document.activeElement === document.body && from.isConnected) from.focus();
