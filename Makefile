@@ -29,7 +29,7 @@ run: build ## build it and serve on 127.0.0.1:8080, with everything in ./data
 .PHONY: test
 test: ## run all tests with the race detector, beside a MariaDB or MySQL and a Redis of their own
 	scripts/need 'gcc,libc6-dev=$(firstword $(shell $(GO) env CC) gcc)' curl=curl nodejs=node 'chromium=chromium|chromium-browser|google-chrome'
-	CGO_ENABLED=1 scripts/with-servers $(GO) test -race -timeout 20m -p 2 ./...
+	CGO_ENABLED=1 scripts/with-servers $(GO) test -race -timeout 23m -p 2 ./...
 
 .PHONY: fuzz
 fuzz: ## run each fuzz test for 30s, or for FUZZ=2m
