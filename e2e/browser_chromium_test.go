@@ -294,15 +294,25 @@ const spot = `(async (selector) => {
 	return String(before) === String(now) && (e === hit || e.contains(hit)) ? now : [];
 })`
 
-// click clicks on something as soon as it can be clicked.
+// awaitClick notes whether a click arrives at something.
+const awaitClick = `((selector) => {
+	window.clicked = false;
+	document.querySelector(selector)?.addEventListener("click", () => { window.clicked = true; }, { once: true, capture: true });
+})`
+
+// click clicks on something as soon as it can be clicked; once more when it was moved away from under the mouse, as by a list above
+// it that has come at that moment.
 func (w *window) click(selector string) {
 	w.t.Helper()
-	var at []float64
 	eventually(w.t, selector+" can be clicked", func() bool {
-		at = js[[]float64](w, spot+"("+quoted(selector)+")")
-		return len(at) == 2
+		at := js[[]float64](w, spot+"("+quoted(selector)+")")
+		if len(at) != 2 {
+			return false
+		}
+		js[struct{}](w, "void "+awaitClick+"("+quoted(selector)+")")
+		w.do(chromedp.MouseClickXY(at[0], at[1]))
+		return js[bool](w, "window.clicked !== false") // not said by another page that it led to
 	})
-	w.do(chromedp.MouseClickXY(at[0], at[1]))
 }
 
 // enter writes into a field in place of what is there.
